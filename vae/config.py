@@ -1,0 +1,250 @@
+"""The whole truth of a run: one frozen, validated record."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+CONFIG_VERSION = 1
+
+#: Event shape of every data set: (C, H, W) for images, (2,) for points in the plane.
+DATA_SHAPES: dict[str, tuple[int, ...]] = {
+    "mnist-subset": (1, 28, 28),
+    "digits": (1, 8, 8),
+    "shapes": (1, 28, 28),
+    "mnist": (1, 28, 28),
+    "fashion-mnist": (1, 28, 28),
+    "kmnist": (1, 28, 28),
+    "emnist-letters": (1, 28, 28),
+    "gaussian-mixture": (2,),
+    "pinwheel": (2,),
+}
+
+#: Data sets that torchvision fetches (or finds under ``VAE_DATA``); the others need nothing.
+DOWNLOADED = ("mnist", "fashion-mnist", "kmnist", "emnist-letters")
+
+DatasetName = Literal[
+    "mnist-subset",
+    "digits",
+    "shapes",
+    "mnist",
+    "fashion-mnist",
+    "kmnist",
+    "emnist-letters",
+    "gaussian-mixture",
+    "pinwheel",
+]
+Width = Annotated[int, Field(ge=1, le=8192)]
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used, in one sentence for the person who wrote it."""
+
+
+class RunConfig(BaseModel):
+    """Everything that decides what a training run computes.
+
+    Arguments are plain fields; every field has bounds, an unknown field is refused, and the
+    record never changes after it is made. Sizes are counts, β and the learning rate have no
+    unit, and the seed decides every random number of the run.
+
+    Raises:
+        pydantic.ValidationError: If a field is unknown, out of bounds, or fits no other field.
+            ``explain`` turns it into one sentence.
+
+    Example:
+        >>> RunConfig(dataset="digits", latent_dim=3).latent_dim
+        3
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Annotated[int, Field(ge=1)] = CONFIG_VERSION
+    name: Annotated[str, Field(max_length=80, description="what people call the run")] = ""
+
+    # Data
+    dataset: DatasetName = "mnist-subset"
+    binarisation: Literal["dynamic", "fixed", "none"] = "dynamic"
+
+    # Model: p(x, z) = p(z) p(x|z) and q(z|x)
+    body: Literal["mlp", "conv"] = "mlp"
+    hidden: Annotated[
+        tuple[Width, ...], Field(min_length=1, max_length=6, description="widths, or channels")
+    ] = (400,)
+    activation: Literal["relu", "tanh"] = "relu"
+    latent_dim: Annotated[int, Field(ge=1, le=128)] = 2
+    family: Literal["diagonal"] = "diagonal"
+    likelihood: Literal["bernoulli", "continuous-bernoulli", "gaussian"] = "bernoulli"
+
+    # Objective
+    objective: Literal["elbo", "iwae"] = "elbo"
+    k: Annotated[int, Field(ge=1, le=512, description="samples of the IWAE bound")] = 1
+    beta: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 1.0
+    beta_warmup: Annotated[int, Field(ge=0, le=10_000, description="epochs from 0 to β")] = 0
+
+    # Optimisation
+    batch_size: Annotated[int, Field(ge=1, le=16_384)] = 128
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
+    learning_rate: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1e-3
+    schedule: Literal["constant", "cosine"] = "constant"
+    max_grad_norm: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = 1_000.0
+
+    # Running
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    evaluate_every: Annotated[int, Field(ge=1, le=1_000, description="epochs")] = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Event shape of one datum."""
+        return DATA_SHAPES[self.dataset]
+
+    @model_validator(mode="after")
+    def _fields_fit_each_other(self) -> Self:
+        if self.version > CONFIG_VERSION:
+            raise ValueError(
+                f"this configuration was written by a newer ELBO Room (version {self.version}, "
+                f"this one reads {CONFIG_VERSION}); update the app to open it"
+            )
+        points = len(self.shape) == 1
+        if points and (self.body, self.likelihood, self.binarisation) != (
+            "mlp",
+            "gaussian",
+            "none",
+        ):
+            raise ValueError(
+                f"{self.dataset} holds points in the plane, not pixels: choose body mlp, "
+                "likelihood gaussian and binarisation none"
+            )
+        if self.likelihood == "bernoulli" and self.binarisation == "none":
+            raise ValueError(
+                "a Bernoulli likelihood gives probability to 0 and 1 only, and grey pixels are "
+                "neither: binarise the data (dynamic or fixed), or choose a continuous-Bernoulli "
+                "or Gaussian likelihood"
+            )
+        if self.likelihood != "bernoulli" and self.binarisation != "none":
+            raise ValueError(
+                f"a {self.likelihood} likelihood is a density over grey values: set binarisation "
+                "to none, or choose a Bernoulli likelihood for binary pixels"
+            )
+        if self.objective == "elbo" and self.k != 1:
+            raise ValueError(
+                f"k = {self.k} samples belong to the iwae objective; set objective to iwae, or k to 1"
+            )
+        if self.objective == "iwae" and (self.beta != 1 or self.beta_warmup):
+            raise ValueError(
+                "β weighs the rate of the ELBO; the IWAE bound has no rate term to weigh: set β to "
+                "1 and the warm-up to 0, or the objective to elbo"
+            )
+        if self.body == "conv" and len(self.hidden) != 3:
+            raise ValueError(
+                "the convolutional body takes three hidden sizes: channels of the first and of the "
+                "second convolution, and the width of the dense layer, such as 16, 32, 256"
+            )
+        return self
+
+
+def explain(error: ValidationError) -> str:
+    """One sentence per wrong field, for a person.
+
+    Example:
+        >>> try:
+        ...     RunConfig(latent_dim=0)
+        ... except ValidationError as error:
+        ...     print(explain(error))
+        latent_dim: input should be greater than or equal to 1 (not 0).
+    """
+    sentences = []
+    for item in error.errors(include_url=False, include_context=False):
+        field = ".".join(str(part) for part in item["loc"])
+        message = item["msg"].removeprefix("Value error, ").rstrip(".")
+        if item["type"] == "extra_forbidden":
+            sentences.append(f"{field}: there is no such field.")
+        elif field:
+            message = message[0].lower() + message[1:]
+            sentences.append(f"{field}: {message} (not {item['input']!r:.60}).")
+        else:
+            sentences.append(message[0].upper() + message[1:] + ".")
+    return " ".join(sentences)
+
+
+def read_config(text: str) -> RunConfig:
+    """Reads a configuration from JSON text.
+
+    Arguments:
+        text: A JSON object with the fields of ``RunConfig``.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ConfigError: If the text is no JSON, was written by a newer version, or a field is wrong.
+
+    Example:
+        >>> read_config('{"dataset": "digits"}').dataset
+        'digits'
+    """
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        newer = _newer_version(text)
+        raise ConfigError(newer or explain(error)) from None
+
+
+def _newer_version(text: str) -> str | None:
+    """The sentence for a file of a later version, whose unknown fields would hide the reason."""
+    import json
+
+    try:
+        version = json.loads(text)["version"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    if isinstance(version, int) and version > CONFIG_VERSION:
+        return (
+            f"This configuration was written by a newer ELBO Room (version {version}, this one "
+            f"reads {CONFIG_VERSION}); update the app to open it."
+        )
+    return None
+
+
+#: Configurations with a name: the shipped runs, and what the sidebar offers first.
+PRESETS: dict[str, RunConfig] = {
+    "digits-2d": RunConfig(
+        name="digits-2d",
+        dataset="digits",
+        hidden=(256, 128),
+        epochs=200,
+        batch_size=64,
+        schedule="cosine",
+        evaluate_every=2,
+    ),
+    "mnist-subset-2d": RunConfig(name="mnist-subset-2d", hidden=(400,), epochs=30),
+    "shapes-2d": RunConfig(name="shapes-2d", dataset="shapes", hidden=(400,), epochs=30),
+    "mnist-2d": RunConfig(
+        name="mnist-2d",
+        dataset="mnist",
+        hidden=(400, 200),
+        epochs=200,
+        schedule="cosine",
+        evaluate_every=2,
+    ),
+    "mnist-2d-conv": RunConfig(
+        name="mnist-2d-conv",
+        dataset="mnist",
+        body="conv",
+        hidden=(16, 32, 128),
+        epochs=40,
+        schedule="cosine",
+    ),
+    "mnist-50d": RunConfig(
+        name="mnist-50d",
+        dataset="mnist",
+        hidden=(200, 200),
+        activation="tanh",
+        latent_dim=50,
+        epochs=200,
+        schedule="cosine",
+        evaluate_every=2,
+    ),
+}

@@ -1,0 +1,178 @@
+"""The variational autoencoder: p(x, z) = p(z) p(x given z), and q(z given x)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent, Normal
+from torch.utils.flop_counter import FlopCounterMode
+
+from vae.config import ConfigError, RunConfig
+from vae.nn import apply_to_events, conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+
+#: More parameters than this are refused: 50 million are 200 MB of weights and 800 MB in training.
+MAX_PARAMETERS = 50_000_000
+
+
+class VAE(nn.Module):
+    r"""A variational autoencoder whose methods return distributions.
+
+    .. math:: p(x, z) = \mathcal{N}(z; 0, I)\, p_\theta(x \mid z), \qquad
+        q_\phi(z \mid x) = \mathcal{N}(\mu_\phi(x), \operatorname{diag} \sigma_\phi(x)^2)
+
+    Arguments:
+        config: The run's configuration; only its model fields matter here.
+
+    Raises:
+        ConfigError: If the model would have more than ``MAX_PARAMETERS`` parameters.
+
+    Source:
+        Kingma & Welling 2014, Auto-Encoding Variational Bayes.
+
+    Example:
+        >>> model = VAE(RunConfig(dataset="digits", hidden=(32,)))
+        >>> x = torch.zeros(5, 1, 8, 8)
+        >>> model.log_weights(x, K=3).shape
+        torch.Size([3, 5])
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()
+        refuse_absurd(config)
+        self.likelihood = config.likelihood
+        self.shape = config.shape
+        self.latent_dim = config.latent_dim
+        self.encoder, self.decoder = _bodies(config)
+        if config.likelihood == "gaussian":
+            self.log_scale = nn.Parameter(torch.tensor(-1.0))
+        self.register_buffer("zero", torch.zeros(config.latent_dim), persistent=False)
+        self.register_buffer("one", torch.ones(config.latent_dim), persistent=False)
+
+    def prior(self) -> Independent:
+        """p(z) = N(0, I), with event shape (D)."""
+        return Independent(Normal(self.zero, self.one, validate_args=False), 1)
+
+    def encode(self, x: Tensor) -> Independent:
+        """q(z given x), the encoder's answer.
+
+        Arguments:
+            x: Data, with shape (*, *event); pixels in [0, 1].
+
+        Returns:
+            A factorised normal with batch shape (*) and event shape (D).
+        """
+        loc, log_scale = apply_to_events(self.encoder, x, len(self.shape)).chunk(2, -1)
+        return Independent(Normal(loc, log_scale.exp(), validate_args=False), 1)
+
+    def decode(self, z: Tensor) -> Distribution:
+        """p(x given z), as a distribution over data.
+
+        Arguments:
+            z: Latents, with shape (*, D).
+
+        Returns:
+            A factorised distribution with batch shape (*) and the event shape of the data.
+        """
+        out = apply_to_events(self.decoder, z, 1)
+        if self.likelihood == "bernoulli":
+            p_x = Bernoulli(logits=out, validate_args=False)
+        elif self.likelihood == "continuous-bernoulli":
+            p_x = ContinuousBernoulli(logits=out, validate_args=False)
+        else:
+            p_x = Normal(out, self.log_scale.exp().expand_as(out), validate_args=False)
+        return Independent(p_x, len(self.shape), validate_args=False)
+
+    def log_weights(self, x: Tensor, K: int) -> Tensor:
+        r"""Draws K latents per datum from the encoder and weighs them.
+
+        .. math:: \log w_{kb} = \log p(x_b, z_{kb}) - \log q(z_{kb} \mid x_b)
+
+        Memory grows with K times B times the size of a datum; split large K over calls.
+
+        Arguments:
+            x: Data, with shape (B, *event).
+            K: The number of samples per datum.
+
+        Returns:
+            The log-weights, with shape (K, B), in nats; differentiable.
+        """
+        q = self.encode(x)
+        z = q.rsample((K,))
+        return self.prior().log_prob(z) + self.decode(z).log_prob(x) - q.log_prob(z)
+
+
+def count_parameters(config: RunConfig) -> int:
+    """The number of parameters of a configuration, counted without allocating any.
+
+    Arguments:
+        config: The configuration.
+
+    Returns:
+        The number of trainable numbers.
+
+    Raises:
+        Nothing: sizes within the bounds of ``RunConfig`` can always be counted.
+
+    Source:
+        PyTorch's meta device: shapes without storage.
+
+    Example:
+        >>> count_parameters(RunConfig(hidden=(400,), latent_dim=20))
+        652824
+    """
+    with torch.device("meta"):
+        bodies = _bodies(config)
+    n = sum(p.numel() for body in bodies for p in body.parameters())
+    return n + (config.likelihood == "gaussian")
+
+
+def flops_per_datum(config: RunConfig) -> int:
+    """Floating-point operations of one training step, per datum, counted without computing.
+
+    Arguments:
+        config: The configuration.
+
+    Returns:
+        Three times the forward pass of encoder and decoder (k decodes for the IWAE objective).
+
+    Raises:
+        Nothing of its own.
+
+    Source:
+        PyTorch's flop counter, on the meta device; a backward pass costs two forward ones.
+
+    Example:
+        >>> flops_per_datum(RunConfig(hidden=(400,), latent_dim=20))
+        3907200
+    """
+    with torch.device("meta"):
+        encoder, decoder = _bodies(config)
+        x, z = torch.zeros(1, *config.shape), torch.zeros(1, config.latent_dim)
+        counts = []
+        for body, datum in ((encoder, x), (decoder, z)):
+            with FlopCounterMode(display=False) as counter:
+                body(datum)
+            counts.append(counter.get_total_flops())
+    return 3 * (counts[0] + config.k * counts[1])
+
+
+def _bodies(config: RunConfig) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder."""
+    shape, hidden, activation = config.shape, config.hidden, config.activation
+    encoder, decoder = (
+        (mlp_encoder, mlp_decoder) if config.body == "mlp" else (conv_encoder, conv_decoder)
+    )
+    return (
+        encoder(shape, hidden, 2 * config.latent_dim, activation),
+        decoder(config.latent_dim, hidden, shape, activation),
+    )
+
+
+def refuse_absurd(config: RunConfig) -> None:
+    """Says no, in words, before anything is allocated."""
+    n = count_parameters(config)
+    if n > MAX_PARAMETERS:
+        raise ConfigError(
+            f"This model would have {n:,} parameters and the limit is {MAX_PARAMETERS:,}: "
+            "make the hidden sizes smaller."
+        )

@@ -1,0 +1,96 @@
+"""Bodies: what stands between data and the parameters of a distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor, nn
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def mlp(sizes: Sequence[int], activation: str = "relu") -> nn.Sequential:
+    """Fully connected layers, an activation between each two and none after the last.
+
+    Arguments:
+        sizes: Width of the input, of each hidden layer, and of the output.
+        activation: ``"relu"`` or ``"tanh"``.
+
+    Returns:
+        A module from (*, sizes[0]) to (*, sizes[-1]).
+
+    Raises:
+        KeyError: If the activation has another name.
+
+    Source:
+        The encoder and decoder of Kingma & Welling 2014, appendix C.
+
+    Example:
+        >>> mlp([784, 400, 4])(torch.zeros(3, 784)).shape
+        torch.Size([3, 4])
+    """
+    layers: list[nn.Module] = []
+    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        layers += [nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+def mlp_encoder(
+    shape: Sequence[int], hidden: Sequence[int], n_out: int, activation: str
+) -> nn.Module:
+    """From (B, *shape) to (B, n_out) through fully connected layers."""
+    return nn.Sequential(nn.Flatten(), mlp([prod(shape), *hidden, n_out], activation))
+
+
+def mlp_decoder(
+    n_in: int, hidden: Sequence[int], shape: Sequence[int], activation: str
+) -> nn.Module:
+    """From (B, n_in) to (B, *shape), the mirror of ``mlp_encoder``."""
+    body = mlp([n_in, *reversed(hidden), prod(shape)], activation)
+    return nn.Sequential(body, nn.Unflatten(1, tuple(shape)))
+
+
+def conv_encoder(
+    shape: Sequence[int], hidden: Sequence[int], n_out: int, activation: str
+) -> nn.Module:
+    """From (B, C, H, W) to (B, n_out): two convolutions that halve the sides, one dense layer."""
+    (channels, height, width), (first, second, dense) = shape, hidden
+    act = ACTIVATIONS[activation]
+    return nn.Sequential(
+        nn.Conv2d(channels, first, 4, stride=2, padding=1),
+        act(),
+        nn.Conv2d(first, second, 4, stride=2, padding=1),
+        act(),
+        nn.Flatten(),
+        nn.Linear(second * (height // 4) * (width // 4), dense),
+        act(),
+        nn.Linear(dense, n_out),
+    )
+
+
+def conv_decoder(
+    n_in: int, hidden: Sequence[int], shape: Sequence[int], activation: str
+) -> nn.Module:
+    """From (B, n_in) to (B, C, H, W), the mirror of ``conv_encoder``."""
+    (channels, height, width), (first, second, dense) = shape, hidden
+    act = ACTIVATIONS[activation]
+    return nn.Sequential(
+        nn.Linear(n_in, dense),
+        act(),
+        nn.Linear(dense, second * (height // 4) * (width // 4)),
+        act(),
+        nn.Unflatten(1, (second, height // 4, width // 4)),
+        nn.ConvTranspose2d(second, first, 4, stride=2, padding=1),
+        act(),
+        nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1),
+    )
+
+
+def apply_to_events(body: nn.Module, x: Tensor, event_dims: int) -> Tensor:
+    """Runs a body that takes one batch axis on data with any number of leading axes."""
+    lead = x.shape[: x.dim() - event_dims]
+    if len(lead) == 1:
+        return body(x)
+    out = body(x.reshape(-1, *x.shape[x.dim() - event_dims :]))
+    return out.reshape(*lead, *out.shape[1:])

@@ -1,0 +1,447 @@
+"""The run folder: the only truth about a run, for the app, the terminal and a second browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from filelock import FileLock, Timeout
+
+from vae.config import ConfigError, RunConfig, read_config as parse_config
+from vae.files import (
+    DamagedFile,
+    explain_os_error,
+    read_json,
+    read_tensors,
+    sync_folder,
+    write_bytes,
+    write_json,
+)
+from vae.model import VAE, count_parameters, refuse_absurd
+
+State = Literal["queued", "running", "finished", "stopped", "failed", "diverged", "interrupted"]
+ACTIVE: tuple[State, ...] = ("queued", "running")
+
+#: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
+SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d")
+
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_TRASH = ".trash"
+
+
+class RunError(Exception):
+    """Trouble with a run, in one sentence for a person."""
+
+
+class Status(NamedTuple):
+    """Where a run stands; times in seconds."""
+
+    state: State
+    reason: str = ""
+    epoch: int = 0
+    epochs: int = 0
+    step: int = 0
+    steps: int = 0
+    samples_per_second: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def progress(self) -> float:
+        """Fraction done, 0 to 1."""
+        steps = self.epochs * self.steps
+        done = self.epoch * self.steps + self.step
+        return min(1.0, done / steps) if steps else 0.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go, judged by the seconds so far."""
+        if self.state != "running" or not self.progress or not self.seconds:
+            return None
+        return self.seconds * (1 - self.progress) / self.progress
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as read from its folder: configuration, trained model, and what to know about it."""
+
+    id: str
+    config: RunConfig
+    model: VAE
+    epoch: int
+    notice: str = ""
+
+
+def root() -> Path:
+    """The folder of all runs: ``VAE_RUNS``, else ``checkpoints/`` of this project."""
+    default = Path(__file__).resolve().parent.parent / "checkpoints"
+    return Path(os.environ.get("VAE_RUNS") or default)
+
+
+def folder(run_id: str) -> Path:
+    """The folder of one run.
+
+    Raises:
+        RunError: If the id is not one, or there is no such run.
+    """
+    path = root() / run_id if _ID.fullmatch(run_id) else None
+    if path is None or path.is_symlink() or not path.is_dir():
+        raise RunError(f"There is no run “{run_id:.60}”: it was deleted, or the link is wrong.")
+    return path
+
+
+def ids() -> list[str]:
+    """All runs: the shipped ones in their order, then the newest first."""
+    try:
+        found = [p for p in root().iterdir() if _ID.fullmatch(p.name) and p.is_dir()]
+    except OSError:
+        return []
+    shipped = [name for name in SHIPPED if any(p.name == name for p in found)]
+    own = [p for p in found if p.name not in SHIPPED and (p / "config.json").exists()]
+    own.sort(key=lambda p: (p / "config.json").stat().st_mtime_ns, reverse=True)
+    return shipped + [p.name for p in own]
+
+
+def is_shipped(run_id: str) -> bool:
+    """Whether a run came with the project."""
+    return run_id in SHIPPED and not os.environ.get("VAE_SHIP")
+
+
+def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
+    """Makes the folder of a new run, queued.
+
+    Arguments:
+        config: The whole truth of the run.
+        dataset_sha256: Checksum of the data it will be trained on, if known.
+
+    Returns:
+        The id of the run, made here; the display name is only data.
+
+    Raises:
+        ConfigError: If the model is absurdly large.
+        RunError: If the folder cannot be written.
+
+    Source:
+        ``os.mkdir`` decides between two that start at once.
+
+    Example:
+        >>> import tempfile
+        >>> os.environ["VAE_RUNS"] = tempfile.mkdtemp()
+        >>> run_id = create(RunConfig(dataset="digits"))
+        >>> status(run_id).state
+        'queued'
+    """
+    refuse_absurd(config)
+    stem = f"{config.dataset}-{config.latent_dim}d" + ("-conv" if config.body == "conv" else "")
+    try:
+        root().mkdir(parents=True, exist_ok=True)
+        while True:
+            run_id = f"{stem}-{secrets.token_hex(2)}"
+            try:
+                (root() / run_id).mkdir()
+                break
+            except FileExistsError:
+                continue
+        path = root() / run_id
+        write_status(run_id, Status("queued", epochs=config.epochs))
+        about = {
+            "config": config.model_dump(mode="json"),
+            "parameters": count_parameters(config),
+            "dataset_sha256": dataset_sha256,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        }
+        write_json(path / "config.json", about)
+    except OSError as error:
+        raise RunError(f"The run cannot be created. {explain_os_error(error)}") from error
+    return run_id
+
+
+def read_config(run_id: str) -> RunConfig:
+    """The configuration of a run.
+
+    Raises:
+        RunError: If the run is gone, or its configuration is damaged or of a newer version.
+    """
+    path = folder(run_id) / "config.json"
+    try:
+        return parse_config(json.dumps(read_json(path).get("config")))
+    except (ConfigError, DamagedFile, OSError) as error:
+        raise RunError(f"The configuration of {run_id} cannot be read. {error}") from error
+
+
+def load(run_id: str) -> Run:
+    """Reads a run with its trained model, ready to encode and decode on the CPU.
+
+    Arguments:
+        run_id: The id of the run.
+
+    Returns:
+        The run. If the newest checkpoint is damaged, the one before, with a notice that says so.
+
+    Raises:
+        RunError: If the run is gone, has no checkpoint yet, or none can be read.
+
+    Source:
+        Checkpoints are safetensors with a checksum; nothing is ever unpickled.
+
+    Example:
+        >>> load("mnist-2d").model.latent_dim  # doctest: +SKIP
+        2
+    """
+    config = read_config(run_id)
+    path = folder(run_id)
+    trouble = []
+    for name in ("model", "resume", "prev"):
+        try:
+            tensors, notes = read_tensors(path / f"{name}.safetensors")
+            model = VAE(config)
+            model.load_state_dict(weights(tensors))
+        except FileNotFoundError:
+            continue
+        except (DamagedFile, RuntimeError, KeyError, OSError) as error:
+            trouble.append(str(error) if isinstance(error, DamagedFile) else f"{name} unreadable.")
+            continue
+        notice = f"{trouble[0]} Showing epoch {notes['epoch']} instead." if trouble else ""
+        return Run(run_id, config, model.eval().requires_grad_(False), int(notes["epoch"]), notice)
+    if trouble:
+        raise RunError(f"No checkpoint of {run_id} can be read. {trouble[0]} Train it again.")
+    raise RunError(f"{run_id} has no checkpoint yet: it appears as soon as the run starts.")
+
+
+def weights(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The model's part of a checkpoint, by parameter name."""
+    others = ("optimiser.", "rng")
+    return {k.removeprefix("model."): t for k, t in tensors.items() if not k.startswith(others)}
+
+
+def stamp(run_id: str) -> int:
+    """Changes whenever the weights of a run change: the key of every cache."""
+    try:
+        return (folder(run_id) / "model.safetensors").stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def status(run_id: str) -> Status:
+    """Where a run stands.
+
+    Raises:
+        RunError: If the run is gone.
+    """
+    path = folder(run_id)
+    try:
+        fields = read_json(path / "status.json")
+        return Status(**{k: v for k, v in fields.items() if k in Status._fields})
+    except (DamagedFile, TypeError):
+        return Status("interrupted", "Its status file is damaged; its checkpoints are separate.")
+    except OSError as error:
+        return Status("interrupted", f"Its status cannot be read. {explain_os_error(error)}")
+
+
+def write_status(run_id: str, status: Status, *, durable: bool = True) -> None:
+    """Writes where a run stands, with the server that answers for it."""
+    fields = {**status._asdict(), "server": os.environ.get("VAE_SERVER", ""), "at": time.time()}
+    write_json(root() / run_id / "status.json", fields, durable=durable)
+
+
+def set_status(run_id: str, state: State, reason: str = "") -> None:
+    """Changes the state of a run and keeps its progress.
+
+    Raises:
+        RunError: If the run is gone.
+    """
+    write_status(run_id, status(run_id)._replace(state=state, reason=reason))
+
+
+def metrics(run_id: str) -> list[dict[str, Any]]:
+    """What was recorded, one dictionary an evaluated epoch, in order.
+
+    A torn last line, as a crash leaves it, is ignored, and so is anything else unreadable.
+
+    Raises:
+        RunError: If the run is gone.
+    """
+    try:
+        lines = (folder(run_id) / "metrics.jsonl").read_bytes().splitlines()
+    except OSError:
+        return []
+    by_epoch: dict[int, dict[str, Any]] = {}
+    for line in lines:
+        try:
+            record = json.loads(line)
+            by_epoch[int(record["epoch"])] = record
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+
+
+def append_metrics(run_id: str, record: dict[str, Any]) -> None:
+    """Adds one line; a torn line before it is closed first, so that it spoils nothing."""
+    path = root() / run_id / "metrics.jsonl"
+    with open(path, "ab+") as file:
+        if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            file.write(b"\n")
+        file.write(json.dumps(record).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def forget_metrics_after(run_id: str, epoch: int) -> None:
+    """Drops the epochs that a resumed run will record again."""
+    kept = [record for record in metrics(run_id) if record["epoch"] <= epoch]
+    text = "".join(json.dumps(record) + "\n" for record in kept)
+    write_bytes(root() / run_id / "metrics.jsonl", text.encode())
+
+
+def snapshots(run_id: str) -> list[int]:
+    """The epochs whose latents and decoded grid were kept, in order."""
+    found = (folder(run_id) / "snapshots").glob("*.safetensors")
+    return sorted(int(p.stem) for p in found if p.stem.isdigit())
+
+
+def lock(run_id: str) -> FileLock:
+    """The lock that a trainer holds for its whole life: one writer, always."""
+    return FileLock(root() / run_id / "lock", timeout=0)
+
+
+def request_stop(run_id: str) -> None:
+    """Asks the trainer to stop: it looks for this file before every batch."""
+    refuse_shipped(run_id)
+    (folder(run_id) / "stop").touch()
+
+
+def stop_requested(run_id: str) -> bool:
+    """Whether a run was asked to stop."""
+    return (root() / run_id / "stop").exists()
+
+
+def requeue(run_id: str) -> None:
+    """Puts a run that ended early back in the queue, to go on from its last checkpoint.
+
+    Raises:
+        RunError: If the run is shipped, gone, or has nothing left to do.
+    """
+    refuse_shipped(run_id)
+    state = status(run_id).state
+    if state in ACTIVE or state == "finished":
+        raise RunError(f"{run_id} is {state}: there is nothing to resume.")
+    (folder(run_id) / "stop").unlink(missing_ok=True)
+    set_status(run_id, "queued")
+
+
+def delete(run_id: str) -> None:
+    """Moves a run to the trash, from where ``restore`` brings it back; its trainer stops.
+
+    Raises:
+        RunError: If the run is shipped or gone, or the folder cannot be written.
+    """
+    refuse_shipped(run_id)
+    path = folder(run_id)
+    try:
+        (path / "stop").touch()
+        trash = root() / _TRASH
+        trash.mkdir(exist_ok=True)
+        shutil.rmtree(trash / run_id, ignore_errors=True)
+        os.replace(path, trash / run_id)
+        sync_folder(root())
+    except OSError as error:
+        raise RunError(f"{run_id} cannot be deleted. {explain_os_error(error)}") from error
+
+
+def restore(run_id: str) -> None:
+    """Brings a deleted run back.
+
+    Raises:
+        RunError: If it is not in the trash.
+    """
+    source = root() / _TRASH / run_id
+    if not _ID.fullmatch(run_id) or not source.is_dir():
+        raise RunError(f"{run_id:.60} is not in the trash.")
+    os.replace(source, root() / run_id)
+    (root() / run_id / "stop").unlink(missing_ok=True)
+    if status(run_id).state in ACTIVE:
+        set_status(run_id, "stopped", "It was deleted while it ran, and restored; resume it.")
+
+
+def reconcile() -> list[str]:
+    """Marks as interrupted what says that it is active though nobody works on it.
+
+    A run is somebody's as long as its trainer holds its lock, or the server that queued it
+    lives (that server holds a lock of its own, see ``serve``).
+
+    Returns:
+        The ids of the runs that were marked.
+
+    Raises:
+        Nothing: runs that cannot be read are left alone.
+
+    Source:
+        File locks, which the system frees when their holder dies.
+
+    Example:
+        >>> import tempfile
+        >>> os.environ["VAE_RUNS"] = tempfile.mkdtemp()
+        >>> run_id = create(RunConfig(dataset="digits"))
+        >>> reconcile() == [run_id], status(run_id).state
+        (True, 'interrupted')
+    """
+    marked = []
+    for run_id in ids():
+        if is_shipped(run_id) or status(run_id).state not in ACTIVE:
+            continue
+        server = read_json(folder(run_id) / "status.json").get("server", "")
+        if _held(root() / run_id / "lock") or _held(_server_lock(str(server))):
+            continue
+        set_status(run_id, "interrupted", "The app stopped while this run was under way; resume it.")
+        marked.append(run_id)
+    return marked
+
+
+def serve() -> FileLock:
+    """Gives this server a name that other servers on the same folder can tell is alive.
+
+    Returns:
+        The lock, held; release it when the server ends.
+    """
+    name = secrets.token_hex(8)
+    os.environ["VAE_SERVER"] = name
+    path = _server_lock(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob("*.lock"):
+        if not _held(old):
+            old.unlink(missing_ok=True)
+    held = FileLock(path, timeout=0)
+    held.acquire()
+    return held
+
+
+def _server_lock(name: str) -> Path | None:
+    """The lock file of a server, if the name can be one."""
+    return root() / ".servers" / f"{name}.lock" if re.fullmatch(r"[0-9a-f]{16}", name) else None
+
+
+def _held(path: Path | None) -> bool:
+    """Whether a living process holds a lock file."""
+    if path is None or not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def refuse_shipped(run_id: str) -> None:
+    """Shipped runs are for looking at."""
+    if is_shipped(run_id):
+        raise RunError(f"{run_id} comes with ELBO Room and is read-only: train your own copy.")

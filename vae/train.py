@@ -1,0 +1,430 @@
+"""The training loop, the only one: data on the device, no waiting, every epoch kept."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from filelock import Timeout
+from torch import Tensor
+from torch.optim import Adam
+
+from vae import bounds, data, latent, runs
+from vae.config import ConfigError, RunConfig
+from vae.evaluate import N_ELBO, examples, present, record
+from vae.files import DamagedFile, explain_os_error, read_tensors, write_bytes, write_tensors
+from vae.model import VAE
+from vae.runs import RunError, Status
+
+#: Steps between two looks at the accumulated loss, which on a GPU make it wait.
+CHECK_EVERY = 50
+#: Seconds between two progress reports.
+REPORT_EVERY = 0.5
+#: A run keeps at most about this many snapshots; a longer one thins the later epochs.
+MAX_SNAPSHOTS = 60
+N_SNAPSHOT, GRID_NODES, GRID_RADIUS = 2_000, 15, 3.0
+
+
+class Diverged(Exception):
+    """The loss is no longer a finite number."""
+
+
+class Position(NamedTuple):
+    """Where in the training we are: the next batch to do, and seconds spent training so far."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Trainer:
+    """What changes while a run trains: weights, optimiser, position."""
+
+    config: RunConfig
+    model: VAE
+    optimiser: Adam
+    position: Position
+
+
+def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
+    r"""What training maximises, averaged over a batch.
+
+    .. math:: \mathbb{E}_q \log p(x \mid z) - \beta\, \mathrm{KL}(q \| p)
+        \quad\text{or}\quad \log \tfrac1K \textstyle\sum_k w_k
+
+    With β other than 1 this is not an ELBO; what is recorded always is.
+
+    Arguments:
+        model: The model.
+        x: A batch, with shape (B, *event).
+        config: Names the objective, and K.
+        beta: The weight of the rate.
+
+    Returns:
+        A scalar, in nats.
+
+    Raises:
+        Nothing of its own.
+
+    Source:
+        Kingma & Welling 2014, eq. 10; Higgins et al. 2017 (β); Burda et al. 2016, eq. 8 (IWAE).
+
+    Example:
+        >>> config = RunConfig(dataset="digits", hidden=(16,))
+        >>> objective(VAE(config), torch.zeros(4, 1, 8, 8), config, beta=1.0).shape
+        torch.Size([])
+    """
+    if config.objective == "iwae":
+        return bounds.iwae(model.log_weights(x, config.k)).mean()
+    q = model.encode(x)
+    distortion = bounds.distortion(model.decode(q.rsample()), x)
+    return -(distortion + beta * bounds.rate(q, model.prior())).mean()
+
+
+def beta_at(config: RunConfig, epoch: float) -> float:
+    """The weight of the rate after so many epochs (with a fraction).
+
+    Example:
+        >>> beta_at(RunConfig(beta=2.0, beta_warmup=10), 2.5)
+        0.5
+    """
+    return config.beta * (min(1.0, epoch / config.beta_warmup) if config.beta_warmup else 1.0)
+
+
+def learning_rate_at(config: RunConfig, epoch: float) -> float:
+    """The learning rate after so many epochs (with a fraction).
+
+    Example:
+        >>> learning_rate_at(RunConfig(schedule="cosine", epochs=10, learning_rate=2.0), 5.0)
+        1.0
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
+
+
+def choose_device(config: RunConfig) -> torch.device:
+    """The device a configuration asks for.
+
+    Raises:
+        ConfigError: If it asks for CUDA and there is none.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "This run asks for a CUDA device and PyTorch sees none: set device to auto or cpu."
+        )
+    cuda = config.device != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def new_trainer(config: RunConfig, device: torch.device) -> Trainer:
+    """Fresh weights from the seed, and their optimiser."""
+    torch.manual_seed(config.seed)
+    model = VAE(config).to(device)
+    optimiser = Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    return Trainer(config, model, optimiser, Position())
+
+
+def training_data(config: RunConfig, device: torch.device) -> Tensor:
+    """The training set on the device, as uint8 (or float32 points); drawn once if fixed."""
+    images = torch.from_numpy(data.load(config.dataset).train)
+    if config.binarisation == "fixed":
+        generator = torch.Generator().manual_seed(config.seed)
+        images = data.binarise(images, generator).mul_(255).to(torch.uint8)
+    return images.to(device)
+
+
+def run_epoch(trainer: Trainer, x: Tensor, should_stop, report) -> bool:
+    """Trains until the epoch ends or ``should_stop()``, which is asked before every batch.
+
+    The order of the data and all noise follow from (seed, epoch), so an epoch can be repeated.
+
+    Arguments:
+        trainer: Changed in place; its position moves on with every batch.
+        x: The training set on the device, as ``training_data`` gives it.
+        should_stop: Called before each batch; true ends the epoch there.
+        report: Called with the trainer after some batches.
+
+    Returns:
+        Whether the epoch was finished.
+
+    Raises:
+        Diverged: If the loss is no longer finite.
+
+    Source:
+        Kingma & Welling 2014, algorithm 1, with Adam.
+
+    Example:
+        >>> config = RunConfig(dataset="digits", hidden=(16,))
+        >>> trainer = new_trainer(config, torch.device("cpu"))
+        >>> x = training_data(config, torch.device("cpu"))
+        >>> run_epoch(trainer, x, should_stop=lambda: False, report=lambda trainer: None)
+        True
+        >>> trainer.position.epoch
+        1
+    """
+    config, model, optimiser = trainer.config, trainer.model, trainer.optimiser
+    epoch, first, seconds = trainer.position
+    seed = (config.seed * 10_007 + epoch + 1) * 2
+    if first == 0:
+        torch.manual_seed(seed)
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + 1)).to(x.device)
+    batches = order.split(config.batch_size)
+    parameters = list(model.parameters())
+    (group,) = optimiser.param_groups
+    binarisation = "dynamic" if config.binarisation == "dynamic" else "none"
+    total = torch.zeros((), device=x.device)
+    started = reported = time.monotonic()
+
+    for step in range(first, len(batches)):
+        if should_stop():
+            return False
+        now = epoch + step / len(batches)
+        group["lr"] = learning_rate_at(config, now)
+        batch = present(x.index_select(0, batches[step]), binarisation)
+        loss = -objective(model, batch, config, beta_at(config, now))
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        optimiser.step()
+        total += loss.detach()
+        trainer.position = Position(epoch, step + 1, seconds + time.monotonic() - started)
+        if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(total.item()):
+            raise Diverged
+        if time.monotonic() - reported > REPORT_EVERY:
+            reported = time.monotonic()
+            report(trainer)
+
+    norm = torch.stack(torch._foreach_norm(parameters)).sum()
+    if not math.isfinite((total + norm).item()):
+        raise Diverged
+    trainer.position = Position(epoch + 1, 0, seconds + time.monotonic() - started)
+    return True
+
+
+def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
+    """Whether latents and grid of an epoch are kept: every evaluated one of a short run, and of
+    a long one the first, the last, and later ones ever further apart."""
+    if epoch in (0, config.epochs) or config.epochs / config.evaluate_every <= MAX_SNAPSHOTS:
+        return True
+    ratio = config.epochs ** (1 / MAX_SNAPSHOTS)
+    before = math.floor(math.log(max(1, epoch - config.evaluate_every), ratio))
+    return math.floor(math.log(epoch, ratio)) > before
+
+
+def train(run_id: str) -> None:
+    """Trains a run in its folder to the end, from the start or from where it was left.
+
+    Every outcome is written into the folder's status: finished, stopped, diverged or failed with
+    a reason. Nothing happens if somebody else is training the run.
+
+    Arguments:
+        run_id: A run made by ``runs.create``, or one that ended early.
+
+    Raises:
+        RunError: If there is no such run, or it is read-only.
+
+    Source:
+        The folder layout is described in ``runs``.
+
+    Example:
+        >>> import tempfile, os
+        >>> os.environ["VAE_RUNS"] = tempfile.mkdtemp()
+        >>> run_id = runs.create(RunConfig(dataset="digits", hidden=(8,), epochs=1))
+        >>> train(run_id)
+        >>> runs.status(run_id).state
+        'finished'
+    """
+    runs.refuse_shipped(run_id)
+    runs.folder(run_id)
+    try:
+        with runs.lock(run_id):
+            if runs.status(run_id).state != "finished":
+                _train_and_say_how_it_ended(run_id)
+    except Timeout:
+        return
+
+
+def _train_and_say_how_it_ended(run_id: str) -> None:
+    """Turns every expected end into a status."""
+    try:
+        outcome = _train(run_id)
+    except Diverged:
+        outcome = (
+            "diverged",
+            "The loss stopped being a finite number. The last finite checkpoint is kept; try a "
+            "smaller learning rate, a smaller gradient norm, or more β warm-up.",
+        )
+    except (ConfigError, RunError, data.DataError, DamagedFile) as error:
+        outcome = ("failed", str(error))
+    except FileNotFoundError:
+        return  # the folder is gone: the run was deleted while it trained
+    except OSError as error:
+        outcome = ("failed", explain_os_error(error))
+    except (MemoryError, torch.OutOfMemoryError):
+        outcome = ("failed", "There was not enough memory: use a smaller batch, k or model.")
+    if (runs.root() / run_id).is_dir():
+        try:
+            runs.set_status(run_id, *outcome)
+        except OSError:
+            return  # a full disk: the status stays “running”, and the next start marks it
+
+
+def _train(run_id: str) -> tuple[runs.State, str]:
+    """The life of a run, from data to its last checkpoint."""
+    torch.set_flush_denormal(True)
+    config = runs.read_config(run_id)
+    path = runs.folder(run_id)
+    device = choose_device(config)
+    x = training_data(config, device)
+    steps = math.ceil(len(x) / config.batch_size)
+    sets = {s: examples(config, s, N_ELBO).to(device) for s in ("train", "held_out")}
+    trainer = new_trainer(config, device)
+    resumed = _restore(run_id, trainer)
+
+    def should_stop() -> bool:
+        return (path / "stop").exists() or not path.exists()
+
+    def report(trainer: Trainer, *, durable: bool = False) -> None:
+        epoch, step, seconds = trainer.position
+        done = (epoch * steps + step) * config.batch_size
+        rate = done / seconds if seconds else 0.0
+        status = Status("running", "", epoch, config.epochs, step, steps, rate, seconds)
+        runs.write_status(run_id, status, durable=durable)
+
+    report(trainer, durable=True)
+    if not resumed:
+        _save(run_id, trainer)
+        _record(run_id, trainer, sets, rate=0.0)
+    while trainer.position.epoch < config.epochs:
+        before = trainer.position
+        if not run_epoch(trainer, x, should_stop, report):
+            if not path.exists():
+                raise FileNotFoundError(path)
+            _save(run_id, trainer)
+            report(trainer)
+            return "stopped", "Stopped by hand; resume it to go on."
+        after = trainer.position
+        rate = (len(x) - before.step * config.batch_size) / (after.seconds - before.seconds)
+        if after.epoch % config.evaluate_every == 0 or after.epoch == config.epochs:
+            _record(run_id, trainer, sets, rate)
+        _save(run_id, trainer)
+        report(trainer)
+    return "finished", ""
+
+
+def _record(run_id: str, trainer: Trainer, sets: dict[str, Tensor], rate: float) -> None:
+    """Appends the epoch to the metrics and keeps a snapshot of the plane."""
+    config, (epoch, _, seconds) = trainer.config, trainer.position
+    measured = record(trainer.model, sets)
+    if not math.isfinite(measured["train"]["elbo"] + measured["held_out"]["elbo"]):
+        raise Diverged
+    line: dict[str, Any] = {
+        "epoch": epoch,
+        "step": epoch * math.ceil(len(data.load(config.dataset).train) / config.batch_size),
+        "seconds": round(seconds, 3),
+        "samples_per_second": round(rate, 1),
+        "learning_rate": learning_rate_at(config, epoch),
+        "beta": beta_at(config, epoch),
+        **measured,
+    }
+    if keeps_snapshot(config, epoch):
+        write_snapshot(run_id, trainer.model, sets["held_out"][:N_SNAPSHOT], epoch)
+    runs.append_metrics(run_id, line)
+
+
+@torch.no_grad()
+def write_snapshot(run_id: str, model: VAE, x: Tensor, epoch: int) -> None:
+    """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate."""
+    q = model.encode(x)
+    loc, scale = q.base_dist.loc, q.base_dist.scale
+    rates = bounds.rate_per_dimension(q, model.prior()).mean(0).cpu().numpy()
+    first, second = _two_busiest(rates)
+    plane = latent.axes_plane(model.latent_dim, first, second)
+    side = latent.nodes(GRID_NODES, GRID_RADIUS)
+    device = model.zero.device
+    points = np.stack(np.meshgrid(side, side[::-1]), axis=-1)
+    z = torch.as_tensor(plane.to_latent(points), dtype=torch.float32, device=device)
+    grid = latent.png(latent.mosaic(latent.picture(model.decode(z))))
+    tensors = {
+        "loc": loc.half(),
+        "scale": scale.half(),
+        "axes": torch.tensor([first, second]),
+        "grid": torch.frombuffer(bytearray(grid), dtype=torch.uint8),
+    }
+    folder = runs.folder(run_id) / "snapshots"
+    folder.mkdir(exist_ok=True)
+    write_tensors(folder / f"{epoch:05d}.safetensors", tensors, {"epoch": str(epoch)})
+
+
+def _two_busiest(rates: np.ndarray) -> tuple[int, int]:
+    """The two latent dimensions of highest rate, in their order; of one dimension, (0, 1)."""
+    if len(rates) < 3:
+        return 0, 1
+    first, second = sorted(np.argsort(rates)[-2:].tolist())
+    return first, second
+
+
+def _save(run_id: str, trainer: Trainer) -> None:
+    """Writes a checkpoint: first the complete state, then the weights alone for readers."""
+    path = runs.folder(run_id)
+    epoch, step, seconds = trainer.position
+    model = trainer.model.state_dict()
+    tensors = {f"model.{name}": t for name, t in model.items()}
+    for index, values in trainer.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": t for name, t in values.items()}
+    tensors["rng"] = torch.get_rng_state()
+    if trainer.model.zero.is_cuda:
+        tensors["rng.cuda"] = torch.cuda.get_rng_state()
+    notes = {"epoch": str(epoch), "step": str(step), "seconds": repr(seconds)}
+    current = path / "resume.safetensors"
+    if current.exists():
+        _keep_as_previous(current, path / "prev.safetensors")
+    write_tensors(current, tensors, notes)
+    write_tensors(path / "model.safetensors", model, notes)
+
+
+def _keep_as_previous(current, previous) -> None:
+    """Gives the file a second name, replacing the one that had it; it never lacks the first."""
+    link = previous.with_name(".prev.tmp")
+    link.unlink(missing_ok=True)
+    try:
+        link.hardlink_to(current)
+    except OSError:  # a file system without hard links
+        write_bytes(link, current.read_bytes())
+    link.replace(previous)
+
+
+def _restore(run_id: str, trainer: Trainer) -> bool:
+    """Puts a trainer where its run was left; true if there was something to go on from."""
+    path = runs.folder(run_id)
+    for name in ("resume", "prev"):
+        try:
+            tensors, notes = read_tensors(path / f"{name}.safetensors")
+            break
+        except FileNotFoundError:
+            continue
+        except DamagedFile:
+            if name == "prev":
+                raise
+    else:
+        return False
+    trainer.model.load_state_dict(runs.weights(tensors))
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimiser."):
+            _, index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = tensor
+    groups = trainer.optimiser.state_dict()["param_groups"]
+    trainer.optimiser.load_state_dict({"state": state, "param_groups": groups})
+    torch.set_rng_state(tensors["rng"])
+    if "rng.cuda" in tensors and trainer.model.zero.is_cuda:
+        torch.cuda.set_rng_state(tensors["rng.cuda"])
+    trainer.position = Position(int(notes["epoch"]), int(notes["step"]), float(notes["seconds"]))
+    runs.forget_metrics_after(run_id, trainer.position.epoch)
+    return True
