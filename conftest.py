@@ -1,0 +1,42 @@
+"""What every test, and every doctest of `vae`, stands on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported, here and in the processes that tests start: one thread, and no
+# spinning while it waits, so that sums come out the same and two cores are not fought over.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+import torch
+
+torch.set_num_threads(1)
+torch.set_flush_denormal(True)
+
+
+@pytest.fixture(autouse=True)
+def runs_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder for the runs of this test alone; the project's own is never touched."""
+    folder = tmp_path_factory.mktemp("runs")
+    monkeypatch.setenv("VAE_RUNS", str(folder))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No data, scheduler or server of the developer's own: every machine tests the same."""
+    monkeypatch.setenv("VAE_DATA", str(tmp_path_factory.getbasetemp() / "data"))
+    for name in ("VAE_SCHEDULER", "VAE_SERVER", "VAE_SHIP"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def names_in_examples(doctest_namespace: dict[str, object]) -> None:
+    """Examples in docstrings may say ``torch`` without importing it."""
+    doctest_namespace["torch"] = torch
