@@ -16,7 +16,8 @@ from torch.distributions import Distribution, Independent, kl_divergence
 def elbo(log_w: Tensor) -> Tensor:
     r"""Evidence lower bound, one value per datum: the mean of the log-weights.
 
-    .. math:: \frac{1}{K} \textstyle\sum_k \log w_k \;\approx\; \log p(x) - \mathrm{KL}(q \| p(z \mid x))
+    .. math:: \frac{1}{K} \textstyle\sum_k \log w_k
+        \;\approx\; \log p(x) - \mathrm{KL}(q \,\|\, p(z \mid x))
 
     It is an estimate: its *expectation* never exceeds log p(x), one draw may.
 

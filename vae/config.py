@@ -130,7 +130,8 @@ class RunConfig(BaseModel):
             )
         if self.objective == "elbo" and self.k != 1:
             raise ValueError(
-                f"k = {self.k} samples belong to the iwae objective; set objective to iwae, or k to 1"
+                f"k = {self.k} samples belong to the iwae objective: set objective to iwae, or k "
+                "to 1"
             )
         if self.objective == "iwae" and (self.beta != 1 or self.beta_warmup):
             raise ValueError(

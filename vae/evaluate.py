@@ -68,7 +68,7 @@ def examples(config: RunConfig, split: Split = "held_out", n: int | None = None)
         >>> examples(RunConfig(dataset="digits"), n=3).unique()
         tensor([0., 1.])
     """
-    whole = torch.from_numpy(getattr(data.load(config.dataset), split))
+    whole = torch.from_numpy(getattr(data.at_hand(config.dataset), split))
     generator = torch.Generator().manual_seed(BINARISATION_SEED)
     if config.binarisation == "none":
         return present(whole[:n], config.binarisation)
@@ -160,7 +160,7 @@ def evaluate(
         (20,)
     """
     x = examples(config, split, n)
-    labels = getattr(data.load(config.dataset), f"{split}_labels")[: len(x)]
+    labels = getattr(data.at_hand(config.dataset), f"{split}_labels")[: len(x)]
     return Evaluated(estimate(model, x, estimator, k, seed=seed), x.numpy(), labels)
 
 

@@ -74,7 +74,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads a JSON object; ``DamagedFile`` if it is none, ``FileNotFoundError`` if it is not there."""
+    """Reads a JSON object; ``DamagedFile`` if it holds none."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

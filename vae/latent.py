@@ -15,6 +15,8 @@ from torch.distributions import Distribution, Normal
 from vae import bounds
 from vae.model import VAE
 
+Spacing = Literal["z", "quantile"]
+
 
 class Encoded(NamedTuple):
     """A set as the encoder sees it: one row a datum, values in nats."""
@@ -111,7 +113,7 @@ def principal_plane(loc: np.ndarray, at: np.ndarray | None = None) -> Plane:
     return Plane(pca.mean_ + aside, basis)
 
 
-def nodes(n: int, radius: float, spacing: Literal["z", "quantile"] = "z") -> np.ndarray:
+def nodes(n: int, radius: float, spacing: Spacing = "z") -> np.ndarray:
     """Coordinates of a grid's columns: evenly in z, or evenly in probability under N(0, 1).
 
     Arguments:

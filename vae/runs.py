@@ -402,7 +402,7 @@ def reconcile() -> list[str]:
         server = read_json(folder(run_id) / "status.json").get("server", "")
         if _held(root() / run_id / "lock") or _held(_server_lock(str(server))):
             continue
-        set_status(run_id, "interrupted", "The app stopped while this run was under way; resume it.")
+        set_status(run_id, "interrupted", "The app ended while this run was under way; resume it.")
         marked.append(run_id)
     return marked
 

@@ -334,12 +334,13 @@ def _record(run_id: str, trainer: Trainer, sets: dict[str, Tensor], rate: float)
         **measured,
     }
     if keeps_snapshot(config, epoch):
-        write_snapshot(run_id, trainer.model, sets["held_out"][:N_SNAPSHOT], epoch)
+        labels = data.load(config.dataset).held_out_labels
+        write_snapshot(run_id, trainer.model, sets["held_out"][:N_SNAPSHOT], labels, epoch)
     runs.append_metrics(run_id, line)
 
 
 @torch.no_grad()
-def write_snapshot(run_id: str, model: VAE, x: Tensor, epoch: int) -> None:
+def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch: int) -> None:
     """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate."""
     q = model.encode(x)
     loc, scale = q.base_dist.loc, q.base_dist.scale
@@ -354,6 +355,7 @@ def write_snapshot(run_id: str, model: VAE, x: Tensor, epoch: int) -> None:
     tensors = {
         "loc": loc.half(),
         "scale": scale.half(),
+        "labels": torch.from_numpy(labels[: len(loc)].astype(np.uint8)),
         "axes": torch.tensor([first, second]),
         "grid": torch.frombuffer(bytearray(grid), dtype=torch.uint8),
     }

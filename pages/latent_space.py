@@ -1,0 +1,164 @@
+"""What does each place in the latent space decode to?"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ui import cache, figures, places, widgets
+from ui.canvas import plane
+from ui.canvas.sheet import sheet
+from vae import latent, runs
+
+st.title("What does each place in the latent space decode to?")
+st.markdown(
+    "The encoder puts every image somewhere in the latent space; the decoder turns any place back "
+    "into an image. **Click anywhere**: the decoded image appears beside the plane. Shift-click "
+    "sets a second place, and the path between the two is decoded below."
+)
+
+left, middle, right, last = st.columns([3, 2, 2, 3])
+with left:
+    run = widgets.pick_run()
+split = middle.selectbox(
+    "Data",
+    ["held_out", "train"],
+    key="split",
+    bind="query-params",
+    format_func={"held_out": "held-out", "train": "training"}.get,
+)
+colour = right.selectbox(
+    "Colour",
+    ["labels", "rate", "elbo"],
+    key="colour",
+    bind="query-params",
+    format_func={"labels": "label", "rate": "rate", "elbo": "ELBO"}.get,
+)
+with last:
+    axes = places.pick_axes(run)
+epoch = places.pick_epoch(run)
+
+
+def explore() -> None:
+    """The plane and what was clicked in it: reruns on its own."""
+    at = places.current(run)
+    where = cache.plane(run.id, axes, at)
+    picked = plane("plane", data=places.plane_data(run, split, colour, axes, epoch, at), height=560)
+    if places.take(run, where, picked, split):
+        st.rerun(scope="fragment")
+    if epoch is not None:
+        widgets.look_for(
+            f"The plane after epoch {epoch}: see how the groups part while the encoder learns. "
+            "Weights of past epochs are not kept, so pictures here are mixed from the grid that "
+            "was; choose the last epoch to decode exactly."
+        )
+        return
+    widgets.look_for(
+        "Groups that touch share shapes: walk from one to the other and watch the image change. "
+        "Far outside the circles no data lie, and the decoder invents."
+    )
+    if at is not None:
+        describe(at)
+
+
+def describe(z: np.ndarray) -> None:
+    """The chosen place: its numbers, the nearest data, and a datum with what comes back."""
+    log_prior = -0.5 * float(z @ z) - 0.5 * len(z) * np.log(2 * np.pi)
+    shown = cache.points(run.id, split)
+    near = latent.nearest(shown.loc, z, 6)
+    names = cache.label_names(run.id)
+    st.subheader("The chosen place")
+    numbers, pictures = st.columns([2, 5])
+    numbers.metric("log p(z), prior density (nats)", f"{log_prior:.2f}")
+    numbers.markdown(f"z = ({places.written(z)})")
+    pictures.caption("Nearest data, by their mean, with label and distance")
+    pictures.image(
+        [figures.enlarge(p, 112) for p in cache.thumbnails(run.id, split, near.tolist())],
+        caption=[
+            f"{names[shown.labels[i]]} · {np.linalg.norm(shown.loc[i] - z):.2f}" for i in near
+        ],
+        width=96,
+    )
+    index = st.session_state.get("index")
+    if index is not None and index < len(shown.loc):
+        compare(index)
+    if (other := places.second(run)) is not None:
+        st.subheader("The path between the two places")
+        strip = cache.decode(run.id, latent.straight_path(z, other, 12))
+        st.image(
+            figures.enlarge(latent.mosaic(strip[None]), 1600),
+            width="stretch",
+            alt="Twelve decoded images from the first place to the second",
+        )
+        widgets.look_for("Changes that are sudden mark a border: the decoder turns fast there.")
+
+
+def compare(index: int) -> None:
+    """A datum, its reconstruction, and the difference."""
+    datum = cache.datum(run.id, split, index)
+    st.subheader(f"Datum {index}, label {datum.label}")
+    change = figures.difference(datum.original, datum.reconstruction)
+    rows = [figures.enlarge(p, 168) for p in (datum.original, datum.reconstruction)]
+    columns = st.columns([1, 1, 1, 2])
+    columns[0].image(rows[0], caption="original", width="stretch")
+    columns[1].image(rows[1], caption="reconstruction, decoded from the mean of q", width="stretch")
+    columns[2].image(
+        change.repeat(6, 0).repeat(6, 1),
+        width="stretch",
+        caption="difference: blue is missing, orange is too much",
+    )
+    columns[3].metric(
+        "ELBO (nats)",
+        f"{datum.elbo:.1f} ± {datum.elbo_se:.1f}",
+        help="Mean of 256 draws of z, with its standard error.",
+    )
+    columns[3].markdown(f"rate {datum.rate:.2f} nats · distortion {datum.distortion:.1f} nats")
+
+
+st.fragment(explore, run_every=2.0 if runs.status(run.id).state in runs.ACTIVE else None)()
+
+
+@st.fragment
+def decoded_sheet() -> None:
+    """The whole plane decoded, as a sheet one can click."""
+    st.subheader("The plane decoded")
+    pictures, controls = st.columns([5, 3], gap="large")
+    spacing = controls.segmented_control(
+        "Spacing", ["z", "quantile"], default="z", required=True, key="spacing", bind="query-params"
+    )
+    n = controls.slider("Images a side", 5, 30, 15, key="side", bind="query-params")
+    side, at = latent.nodes(n, cache.RADIUS, spacing), places.current(run)
+    with pictures:
+        url = places.sheet_url(run, axes, spacing, n)
+        alt = "Decoded images on a grid of the plane; the arrow keys move from one to the next"
+        cell = sheet("sheet", url=url, rows=n, columns=n, alt=alt, chosen=None)
+    if cell:
+        where = cache.plane(run.id, axes, at)
+        places.choose(run, where, [side[cell[1]], side[n - 1 - cell[0]]])
+        st.rerun()
+    with controls:
+        if at is not None:
+            chosen = figures.enlarge(cache.decode(run.id, at), 224)
+            st.image(chosen, width=224, caption=f"chosen: z = ({places.written(at)})")
+        widgets.look_for(
+            "Click an image to choose its place. Spacing by z shows the square of three prior "
+            "deviations; by quantile every image stands for the same share of the prior, so the "
+            "sheet is a fair sample (Kingma & Welling 2014, figure 4)."
+        )
+
+
+decoded_sheet()
+
+st.subheader("Does the encoder fill the prior?")
+st.plotly_chart(places.marginal_figure(run, split, axes), key="marginals")
+widgets.look_for(
+    "Where a coloured curve leaves the dashed one, samples from the prior land where few data "
+    "were encoded: holes and overcrowded spots both make samples worse than reconstructions."
+)
+widgets.explain(
+    r"q(z) = \frac{1}{N}\sum_n q(z \mid x_n) \qquad\text{against}\qquad p(z) = \mathcal{N}(0, I)",
+    "The aggregate posterior is what the encoder does to the whole data set.",
+    "Hoffman & Johnson 2016, ELBO surgery",
+)
+widgets.show_source(cache.datum, latent.decoded_grid)
+widgets.link("training", "Next: how the bound rises while a model trains")

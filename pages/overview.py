@@ -1,0 +1,107 @@
+"""What is this place, and where does one begin?"""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ui import cache, figures, widgets
+from vae import latent, runs
+from vae.runs import RunError
+
+st.title("How does a variational autoencoder work?")
+st.markdown(
+    "A variational autoencoder (VAE) learns to put images into a small **latent space** and to "
+    "draw images from it. Here you see it do both: click a latent space, train a model of your "
+    "own, and watch the bound that training raises."
+)
+
+ids = runs.ids()
+usable = [run_id for run_id in ids if runs.stamp(run_id)]
+if not usable:
+    st.info("There is no trained run here yet: choose a preset in the sidebar and press Train.")
+    st.stop()
+
+
+def tour(run_id: str) -> None:
+    """The four steps of a VAE, with one datum of a real run."""
+    run, index = cache.run(run_id), 7
+    datum, points = cache.datum(run_id, "held_out", index), cache.points(run_id, "held_out")
+    centre, scale = points.loc[index], points.scale[index]
+    noise = np.random.default_rng(0).standard_normal((3, run.config.latent_dim))
+    one, two, three = st.columns([3, 5, 5], gap="large")
+    with one:
+        st.markdown("**1 · An image x**")
+        st.image(figures.enlarge(datum.original, 224), width=200, alt="A handwritten digit")
+        st.caption(f"A {datum.label} from the held-out set, each pixel black or white.")
+    with two:
+        st.markdown("**2 · The encoder answers q(z given x)**")
+        figure = figures.encoder_ellipse(points.loc[:3000], points.labels[:3000], centre, scale)
+        st.plotly_chart(figure, key="tour-ellipse", config={"displayModeBar": False})
+        st.caption("Not a point but a normal distribution: in orange, one and two deviations.")
+    with three:
+        st.markdown("**3 · Draw z from q, decode it**")
+        strip = latent.mosaic(cache.decode(run_id, centre + scale * noise)[None])
+        st.image(figures.enlarge(strip, 672), width="stretch", alt="Three decoded draws")
+        st.caption("Three draws, decoded: p(x given z) says how likely each pixel is white.")
+        st.markdown("**4 · Training raises a bound on log p(x)**")
+        bar = figures.elbo_bar(datum.distortion, datum.rate)
+        st.plotly_chart(bar, key="tour-elbo", config={"displayModeBar": False})
+        st.caption(
+            f"ELBO = −(distortion + rate) = {datum.elbo:.1f} ± {datum.elbo_se:.1f} nats for this "
+            "image. Distortion: how badly x comes back. Rate: what the code z costs."
+        )
+
+
+def card(run_id: str) -> None:
+    """A run: its decoded plane, its numbers, and where to open it."""
+    run = cache.run(run_id)
+    axes = "pca" if run.config.latent_dim > 2 else "0,1"
+    st.image(
+        cache.sprite(run_id, axes, n=15),
+        width="stretch",
+        alt=f"Decoded images on a grid of the latent plane of {run_id}",
+    )
+    st.markdown(f"**{widgets.plain(widgets.title(run_id))}**")
+    lines = runs.metrics(run_id)
+    held_out = lines[-1]["held_out"] if lines else None
+    kind = {"mlp": "fully connected", "conv": "convolutional"}[run.config.body]
+    st.caption(
+        f"{run.config.dataset}, {kind}, {run.config.latent_dim} latent dimensions"
+        + (
+            f", held-out ELBO {held_out['elbo']:.1f} ± {held_out['elbo_se']:.1f} nats"
+            if held_out
+            else ""
+        )
+    )
+    widgets.link("latent_space", "Open its latent space", run=run_id)
+
+
+st.subheader("One minute: what happens to one image")
+try:
+    tour(next((i for i in usable if cache.run(i).config.latent_dim == 2), usable[0]))
+except RunError as error:
+    st.warning(str(error))
+
+st.subheader("What each page answers")
+one, two = st.columns(2)
+with one:
+    widgets.link("latent_space", "**Latent space**: what does each place decode to?")
+    st.caption("Click the plane, compare images with what comes back, walk between them.")
+with two:
+    widgets.link("training", "**Training**: how does the bound rise?")
+    st.caption("ELBO, rate and distortion of every run, live, on training and held-out data.")
+
+st.subheader("Trained runs")
+st.caption(
+    "Each card shows what a grid of latent places decodes to, within three standard deviations "
+    "of the prior; of a run with more than two dimensions, along its principal plane."
+)
+columns = st.columns(4)
+for position, run_id in enumerate(usable[:8]):
+    with columns[position % 4]:
+        try:
+            card(run_id)
+        except RunError as error:
+            st.warning(str(error))
+widgets.show_source(latent.decoded_grid)

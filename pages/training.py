@@ -1,0 +1,114 @@
+"""How does the bound rise while a model trains?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import figures, histories, widgets
+from vae import runs
+from vae.train import objective
+
+st.title("How does the bound rise while a model trains?")
+st.markdown(
+    "Training pushes up the **ELBO**, a lower bound on log p(x). It has two parts that pull "
+    "against each other: the **distortion** (how badly images come back) and the **rate** (how "
+    "much the code says about the image). Start a run in the sidebar and watch it here."
+)
+
+choice, axis, pause = st.columns([5, 3, 2], vertical_alignment="bottom")
+with choice:
+    chosen = histories.pick_runs()
+x = axis.segmented_control(
+    "Horizontal axis",
+    ["epoch", "step", "seconds"],
+    default="epoch",
+    required=True,
+    key="x",
+    bind="query-params",
+)
+paused = pause.toggle("Pause", key="paused", help="Holds the charts still, so that you can zoom.")
+if not chosen:
+    st.info("Choose a run above, or press Train in the sidebar: its curves grow here.")
+    st.stop()
+
+
+def live() -> None:
+    """The curves, redrawn while something trains."""
+    records = {widgets.title(run_id): runs.metrics(run_id) for run_id in chosen}
+    records = {name: lines for name, lines in records.items() if lines}
+    histories.show_states(chosen)
+    if not records:
+        st.info("Waiting for the first evaluation: it is written before the first epoch.")
+        return
+    by = {"x": x, "x_title": {"seconds": "seconds of training"}.get(x, x)}
+    st.subheader("ELBO")
+    histories.chart("elbo", histories.by_split(records, "elbo", x), y_title="nats", **by)
+    widgets.look_for(
+        "Higher is better. Solid is held-out, dashed is training data: where the dashed curve "
+        "goes on rising and the solid one does not, the model learns its data by heart. "
+        + histories.newest(records)
+    )
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Distortion")
+        histories.chart(
+            "distortion", histories.by_split(records, "distortion", x), y_title="nats", **by
+        )
+        widgets.look_for("Lower is better: what is lost between the image and its decode.")
+    with right:
+        st.subheader("Rate")
+        histories.chart("rate", histories.by_split(records, "rate", x), y_title="nats", **by)
+        widgets.look_for("It rises as the code says more; near 0 the decoder ignores the code.")
+    with left:
+        st.subheader("IWAE-64")
+        histories.chart("iwae", histories.by_split(records, "iwae", x), y_title="nats", **by)
+        widgets.look_for(
+            "A tighter bound than the ELBO, on the first 100 data of each set: its distance from "
+            "log p(x) is smaller, but it is a bound still. " + histories.newest(records, "iwae")
+        )
+    with right:
+        st.subheader("Rate of each latent dimension")
+        last = {name: lines[-1]["held_out"]["rates"] for name, lines in records.items()}
+        st.echarts_chart(
+            figures.rate_bars(last),
+            key="rates",
+            height=340,
+            alt="Rate of each latent dimension, in nats",
+        )
+        widgets.look_for("Bars at zero are dimensions the model does not use.")
+    with left:
+        st.subheader("Active units")
+        units = histories.values(records, x, lambda line: line["held_out"]["active_units"])
+        histories.chart("units", units, y_title="dimensions", y_floor=0, **by)
+        widgets.look_for("Dimensions whose mean varies over the data by more than 0.01.")
+    with right:
+        st.subheader("β and learning rate")
+        schedule = histories.values(records, x, lambda line: line["beta"], "β, ")
+        largest = max(line["learning_rate"] for lines in records.values() for line in lines)
+        schedule |= histories.values(
+            records, x, lambda line: line["learning_rate"] / largest, "learning rate, "
+        )
+        histories.chart(
+            "schedule",
+            schedule,
+            y_title="β, and learning rate as a share of its top",
+            y_floor=0,
+            **by,
+        )
+        widgets.look_for("β weighs the rate in the objective only; every curve above has β = 1.")
+
+
+running = any(state in runs.ACTIVE for state in histories.states(chosen).values())
+st.fragment(live, run_every=1.0 if running and not paused else None)()
+
+widgets.explain(
+    r"\mathrm{ELBO} = \mathbb{E}_{q(z \mid x)}[\log p(x \mid z)] - \mathrm{KL}(q(z \mid x) \,\|\, "
+    r"p(z)) = -(D + R) \;\le\; \log p(x)",
+    "Everything is in nats, summed over the pixels of an image and averaged over images; held-out "
+    "and training values are on 2,000 data each (all, if there are fewer) under one fixed "
+    "binarisation, with ± one standard error over these data.",
+    "Kingma & Welling 2014, eq. 2; Alemi et al. 2018 for rate and distortion",
+)
+histories.downloads(chosen)
+widgets.show_source(objective)
+widgets.link("latent_space", "Next: what the trained latent space looks like")

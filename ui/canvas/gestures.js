@@ -1,0 +1,149 @@
+/** Pointer, wheel and keys, told apart and handed on. */
+
+const CLICK_REACH = 4;
+const DOUBLE_CLICK_MS = 350;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+
+/**
+ * @typedef {{
+ *   hover: (px: number, py: number) => void,
+ *   leave: () => void,
+ *   click: (px: number, py: number, shift: boolean) => void,
+ *   pan: (dx: number, dy: number) => void,
+ *   zoom: (factor: number, px: number, py: number) => void,
+ *   zoomCentre: (factor: number) => void,
+ *   reset: () => void,
+ *   nudge: (dx: number, dy: number) => void,
+ *   enter: (shift: boolean) => void,
+ *   blur: () => void,
+ * }} Handlers
+ */
+
+/**
+ * Listen on a canvas until the signal aborts.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Handlers} on
+ * @param {AbortSignal} signal
+ */
+export function listen(canvas, on, signal) {
+  listenToPointer(canvas, on, signal);
+  canvas.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 30 : 1;
+      const amount = Math.max(-240, Math.min(240, event.deltaY * lines));
+      on.zoom(Math.exp(-amount / 400), event.offsetX, event.offsetY);
+    },
+    { passive: false, signal },
+  );
+  canvas.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key in ARROWS) on.nudge(...ARROWS[/** @type {keyof ARROWS} */ (event.key)]);
+      else if (event.key === "Enter") on.enter(event.shiftKey);
+      else if (event.key === "+" || event.key === "=") on.zoomCentre(1.25);
+      else if (event.key === "-") on.zoomCentre(1 / 1.25);
+      else if (event.key === "0") on.reset();
+      else return;
+      canvas.classList.remove("pointed");
+      event.preventDefault();
+      event.stopPropagation();
+    },
+    { signal },
+  );
+  canvas.addEventListener(
+    "blur",
+    () => {
+      canvas.classList.remove("pointed");
+      on.blur();
+    },
+    { signal },
+  );
+}
+
+/**
+ * One finger drags or clicks, two pinch.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Handlers} on
+ * @param {AbortSignal} signal
+ */
+function listenToPointer(canvas, on, signal) {
+  /** @type {Map<number, [number, number]>} */
+  const down = new Map();
+  let start = [0, 0];
+  let dragged = false;
+  let last = { time: -Infinity, x: 0, y: 0 };
+  const far = (/** @type {number} */ dx, /** @type {number} */ dy) =>
+    Math.hypot(dx, dy) >= CLICK_REACH;
+
+  canvas.addEventListener(
+    "pointerdown",
+    (event) => {
+      if (event.button !== 0) return;
+      canvas.classList.add("pointed");
+      canvas.setPointerCapture(event.pointerId);
+      if (down.size === 0) {
+        start = [event.offsetX, event.offsetY];
+        dragged = false;
+      } else {
+        dragged = true;
+      }
+      down.set(event.pointerId, [event.offsetX, event.offsetY]);
+    },
+    { signal },
+  );
+
+  canvas.addEventListener(
+    "pointermove",
+    (event) => {
+      const before = down.get(event.pointerId);
+      if (!before) {
+        if (event.pointerType !== "touch") on.hover(event.offsetX, event.offsetY);
+        return;
+      }
+      const now = /** @type {[number, number]} */ ([event.offsetX, event.offsetY]);
+      dragged ||= far(now[0] - start[0], now[1] - start[1]);
+      if (!dragged) return;
+      canvas.classList.add("dragging");
+      const others = [...down].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
+      down.set(event.pointerId, now);
+      const [dx, dy] = [now[0] - before[0], now[1] - before[1]];
+      if (others.length === 0) {
+        on.pan(dx, dy);
+      } else {
+        const [ox, oy] = others[0];
+        const was = Math.hypot(before[0] - ox, before[1] - oy) || 1;
+        on.pan(dx / 2, dy / 2);
+        on.zoom(Math.hypot(now[0] - ox, now[1] - oy) / was, (now[0] + ox) / 2, (now[1] + oy) / 2);
+      }
+    },
+    { signal },
+  );
+
+  canvas.addEventListener(
+    "pointerup",
+    (event) => {
+      if (!down.delete(event.pointerId) || down.size > 0) return;
+      canvas.classList.remove("dragging");
+      if (dragged) return;
+      const [x, y] = start;
+      const again = event.timeStamp - last.time < DOUBLE_CLICK_MS && !far(x - last.x, y - last.y);
+      last = { time: again ? -Infinity : event.timeStamp, x, y };
+      if (again) on.reset();
+      else on.click(x, y, event.shiftKey);
+    },
+    { signal },
+  );
+
+  canvas.addEventListener(
+    "pointercancel",
+    (event) => {
+      down.delete(event.pointerId);
+      canvas.classList.remove("dragging");
+    },
+    { signal },
+  );
+  canvas.addEventListener("pointerleave", on.leave, { signal });
+}

@@ -1,0 +1,68 @@
+/** Fetching: each large thing once, and one sentence when it fails. */
+
+const KEPT = 12;
+
+/**
+ * Answers by URL, newest last. The module outlives the component, so a page that is opened
+ * again finds what it had.
+ * @type {Map<string, Promise<any>>}
+ */
+const answers = new Map();
+
+/**
+ * Fetch, and turn every failure into the rest of the sentence "Could not ...: ".
+ * @param {string} url
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>}
+ */
+export async function get(url, signal) {
+  let response;
+  try {
+    response = await fetch(url, { signal, credentials: "same-origin" });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new Error("the server does not answer");
+  }
+  if (!response.ok) throw new Error(await reason(response));
+  return response;
+}
+
+/**
+ * The server's own words if they are short and plain, else its status.
+ * @param {Response} response
+ */
+async function reason(response) {
+  const plain = response.headers.get("content-type")?.startsWith("text/plain");
+  const words = plain ? (await response.text()).trim() : "";
+  return words && words.length < 200 ? words : `the server answered with status ${response.status}`;
+}
+
+/**
+ * Fetch and read a URL once; a failure is forgotten, so that the next try is a real one.
+ * @template T
+ * @param {string} url
+ * @param {(response: Response) => Promise<T>} read
+ * @returns {Promise<T>}
+ */
+export function once(url, read) {
+  let answer = answers.get(url);
+  if (!answer) {
+    answer = get(url).then(read);
+    answer.catch(() => answers.delete(url));
+  }
+  answers.delete(url);
+  answers.set(url, answer);
+  for (const old of answers.keys()) {
+    if (answers.size <= KEPT) break;
+    answers.delete(old);
+  }
+  return answer;
+}
+
+/**
+ * What an error says, without its full stop.
+ * @param {unknown} error
+ */
+export function message(error) {
+  return (error instanceof Error ? error.message : String(error)).replace(/\.$/, "");
+}

@@ -1,0 +1,284 @@
+/** The latent plane: keeps the parts together and talks to Streamlit. */
+import { Camera } from "./camera.js";
+import { readTheme } from "./colour.js";
+import { listen } from "./gestures.js";
+import { Layers } from "./layers.js";
+import { buildLegend } from "./legend.js";
+import { drawMarks } from "./marks.js";
+import { Panel } from "./panel.js";
+import { Picks } from "./picks.js";
+import { drawScene } from "./scene.js";
+import { written } from "./view.js";
+
+const REACH = 8;
+const CALM = 4;
+const STEP = 0.02;
+const PICK_DELAY_MS = 250;
+
+class Plane {
+  /** @param {ParentNode} root */
+  constructor(root) {
+    const find = (/** @type {string} */ name) => /** @type {any} */ (root.querySelector(name));
+    this.root = /** @type {HTMLElement} */ (find(".plane"));
+    this.stage = /** @type {HTMLElement} */ (find(".stage"));
+    this.canvases = /** @type {HTMLCanvasElement[]} */ ([find(".scene"), find(".marks")]);
+    this.legend = /** @type {HTMLElement} */ (find(".legend"));
+    this.legendOf = "";
+    /** What the page sent last, and how to answer it. */
+    this.data = /** @type {any} */ (null);
+    this.api = /** @type {any} */ (null);
+    this.theme = readTheme(this.root);
+    this.panel = new Panel(root);
+    this.picks = new Picks((moved) => this.picksTaken(moved));
+    this.layers = new Layers(
+      (what) => this.layerTaken(what),
+      (what, sentence) => this.panel.trouble(what, sentence),
+    );
+    this.camera = new Camera(
+      (moved) => {
+        this.root.classList.toggle("moved", moved);
+        this.redraw();
+      },
+      (view) => this.api.setStateValue("view", view.map((v) => Number(v.toFixed(6)))),
+    );
+    this.pointer = /** @type {[number, number] | null} */ (null);
+    /** The pixel just clicked: the decoded picture stays until the pointer has left it. */
+    this.clicked = /** @type {[number, number] | null} */ (null);
+    /** Where the keys have moved the pick, not decoded yet. */
+    this.pending = /** @type {[number, number] | null} */ (null);
+    /** @type {import("./layers.js").Datum | null} */
+    this.hit = null;
+    /** Where the resting picture was decoded, and by which URL. */
+    this.shown = { p: /** @type {[number, number] | null} */ (null), by: "" };
+    this.lastPick = /** @type {object | null} */ (null);
+    this.sceneStale = true;
+    this.drawing = 0;
+    this.life = new AbortController();
+    const { signal } = this.life;
+    this.observer = new ResizeObserver(() => this.layout());
+    this.observer.observe(this.stage);
+    listen(this.canvases[1], this.handlers(), signal);
+    find(".reset").addEventListener("click", () => this.camera.reset(), { signal });
+  }
+
+  /** Free everything. */
+  stop() {
+    this.life.abort();
+    this.observer.disconnect();
+    for (const part of [this.panel, this.picks, this.layers, this.camera]) part.stop();
+    cancelAnimationFrame(this.drawing);
+  }
+
+  /**
+   * Take what the page sent; called on every change of data or theme.
+   * @param {any} data
+   * @param {any} api
+   */
+  update(data, api) {
+    const before = this.data;
+    this.data = data;
+    this.api = api;
+    this.theme = readTheme(this.root);
+    this.root.style.setProperty("--height", `${data.height}px`);
+    if (before?.view_key !== data.view_key) this.camera.begin(data.view);
+    this.layers.takePoints(data.points);
+    this.layers.takeBackdrop(data.backdrop, this.theme.ink);
+    this.picks.receive(data.picks);
+    if (this.shown.p && this.shown.by !== data.decode) this.decode(this.shown.p, "");
+    this.layout();
+  }
+
+  /** @param {"points" | "backdrop"} what */
+  layerTaken(what) {
+    if (what === "points") {
+      const meta = this.layers.points?.meta ?? null;
+      const legendOf = JSON.stringify(meta && { ...meta, url: "" });
+      if (legendOf !== this.legendOf) {
+        this.legendOf = legendOf;
+        this.hit = null;
+        buildLegend(this.legend, meta, this.layers.hidden, () => this.redraw());
+      }
+    }
+    this.redraw();
+  }
+
+  /** @param {boolean} moved */
+  picksTaken(moved) {
+    this.pending = null;
+    if (moved && this.picks.current) this.decode(this.picks.current, "");
+    this.redraw(false);
+  }
+
+  /** @returns {import("./gestures.js").Handlers} */
+  handlers() {
+    const { camera } = this;
+    const spot = () => this.pending ?? this.picks.current ?? camera.centre;
+    return {
+      hover: (px, py) => {
+        const { clicked } = this;
+        if (clicked && Math.hypot(px - clicked[0], py - clicked[1]) < CALM) return;
+        this.clicked = null;
+        this.pointer = [px, py];
+        this.redraw(false);
+      },
+      leave: () => {
+        this.clicked = this.pointer = this.hit = null;
+        this.redraw(false);
+      },
+      click: (px, py, shift) => {
+        this.clicked = [px, py];
+        this.commit(camera.place([px, py]), shift);
+      },
+      pan: (dx, dy) => camera.pan(dx, dy),
+      zoom: (factor, px, py) => camera.zoom(factor, camera.place([px, py])),
+      zoomCentre: (factor) => camera.zoom(factor, camera.centre),
+      reset: () => camera.reset(),
+      nudge: (dx, dy) => {
+        const [x, y] = spot();
+        this.pending = [x + dx * STEP * camera.span, y + dy * STEP * camera.span];
+        this.pointer = null;
+        this.redraw(false);
+      },
+      enter: (shift) => this.commit(spot(), shift),
+      blur: () => {
+        this.pending = null;
+        this.redraw(false);
+      },
+    };
+  }
+
+  /**
+   * Mark a place (or the datum there), decode it, then tell the page.
+   * @param {[number, number]} place
+   * @param {boolean} shift
+   */
+  async commit(place, shift) {
+    const hit = this.datumAt(place);
+    const [x, y] = hit?.p ?? place;
+    const p = /** @type {[number, number]} */ ([Number(x.toFixed(6)), Number(y.toFixed(6))]);
+    const pick = { p, index: hit?.index ?? null, shift };
+    this.lastPick = pick;
+    this.pending = this.pointer = null;
+    this.hit = hit;
+    this.picks.choose(p, shift);
+    const slow = new Promise((done) => setTimeout(done, PICK_DELAY_MS));
+    await Promise.race([this.decode(p, hit?.about ?? ""), slow]);
+    if (this.lastPick === pick && !this.life.signal.aborted) this.api.setTriggerValue("pick", pick);
+  }
+
+  /**
+   * Fetch the exact picture of a place; the mix stands in for it.
+   * @param {[number, number]} p
+   * @param {string} about
+   */
+  async decode(p, about) {
+    const by = this.data.decode;
+    this.shown = { p, by };
+    const words = { z: this.words(p), about };
+    const done = this.panel.decode(`${by}&p=${p[0]},${p[1]}`, words, this.layers.preview(p));
+    this.redraw(false);
+    await done;
+    this.describe();
+  }
+
+  /** @param {[number, number]} place */
+  datumAt(place) {
+    return this.data.layers.points ? this.layers.datumAt(place, REACH / this.camera.unit) : null;
+  }
+
+  /** @param {[number, number]} place */
+  words(place) {
+    const [a, b] = this.data.axes;
+    return `${a} = ${written(place[0], 2)}, ${b} = ${written(place[1], 2)}`;
+  }
+
+  /** Show what lies under the pointer or the moved pick; without either, the decoded picture. */
+  describe() {
+    const place = this.pointer ? this.camera.place(this.pointer) : this.pending;
+    if (!place) {
+      this.panel.rest();
+      return;
+    }
+    this.hit = this.datumAt(place);
+    const grey = this.layers.preview(place);
+    const act = this.pointer ? "Click to decode." : "Enter decodes.";
+    const about = this.hit?.about ?? (grey ? "" : act);
+    const words = { z: this.words(place), about };
+    this.panel.show(grey, grey ? "Preview" : "", words, !this.pointer);
+  }
+
+  /** Follow the size of the stage. */
+  layout() {
+    const { clientWidth: width, clientHeight: height } = this.stage;
+    if (!width || !height) return;
+    for (const canvas of this.canvases) {
+      const [w, h] = [width, height].map((side) => Math.round(side * window.devicePixelRatio));
+      if (canvas.width !== w) canvas.width = w;
+      if (canvas.height !== h) canvas.height = h;
+    }
+    this.camera.resize(width, height);
+    this.redraw();
+  }
+
+  /**
+   * Draw in the next frame: the marks, and the scene too unless told otherwise.
+   * @param {boolean} scene
+   */
+  redraw(scene = true) {
+    this.sceneStale ||= scene;
+    this.drawing ||= requestAnimationFrame(() => {
+      this.drawing = 0;
+      this.draw();
+    });
+  }
+
+  draw() {
+    const { data, layers, pending, picks, theme } = this;
+    const { axes, path } = data;
+    const { frame, view } = this.camera;
+    const ratio = window.devicePixelRatio;
+    this.describe();
+    if (this.sceneStale) {
+      this.sceneStale = false;
+      const points = data.layers.points ? layers.points : null;
+      const backdrop = data.layers.backdrop ? layers.backdrop : null;
+      const { visible } = layers;
+      const scene = { view, frame, theme, axes, points, visible, backdrop };
+      drawScene(clear(this.canvases[0], ratio), scene, ratio);
+    }
+    const moved = pending && { p: pending, label: picks.list[0]?.label ?? "A" };
+    const list = moved ? [moved, ...picks.list.slice(1)] : picks.list;
+    const marks = { view, frame, theme, picks: list, path, hit: this.hit };
+    drawMarks(clear(this.canvases[1], ratio), marks);
+  }
+}
+
+/**
+ * Empty a canvas and count in CSS pixels.
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} ratio
+ */
+function clear(canvas, ratio) {
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  return context;
+}
+
+/** @type {WeakMap<object, Plane>} */
+const planes = new WeakMap();
+
+/**
+ * Called by Streamlit when the component appears and whenever its data or the theme change.
+ * @param {any} component
+ */
+export default function render(component) {
+  const { data, parentElement } = component;
+  const plane = planes.get(parentElement) ?? new Plane(parentElement);
+  planes.set(parentElement, plane);
+  plane.update(data, component);
+  return () => {
+    plane.stop();
+    planes.delete(parentElement);
+  };
+}

@@ -1,0 +1,177 @@
+"""The recorded curves of runs: which ones, as lines, as tables, with their newest numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from ui import figures, widgets
+from vae import runs
+from vae.runs import RunError, State, Status
+
+Records = dict[str, list[dict[str, Any]]]
+SPLITS = {"held_out": "held-out", "train": "training"}
+
+
+def pick_runs() -> list[str]:
+    """Asks for runs: those under way at first, else the newest; kept in the URL as ``runs``."""
+    ids = runs.ids()
+    active = [i for i, state in states(ids).items() if state in runs.ACTIVE]
+    watched = [i for i in [st.session_state.pop("watch", None)] if i in ids]
+    asked = [i for i in st.query_params.get("runs", "").split(",") if i]
+    if gone := [i for i in asked if i not in ids]:
+        st.warning(
+            f"There is no run “{widgets.plain(gone[0])}”: it was deleted, or the link is wrong."
+        )
+    if "runs-shown" not in st.session_state:
+        named = [i for i in asked if i in ids] or (
+            [st.query_params.get("run")] if st.query_params.get("run") in ids else []
+        )
+        st.session_state["runs-shown"] = named or active or ids[:1]
+    kept = [i for i in st.session_state["runs-shown"] if i in ids]
+    st.session_state["runs-shown"] = [*kept, *(i for i in watched + active if i not in kept)]
+    chosen = st.multiselect("Runs", ids, key="runs-shown", format_func=widgets.title)
+    st.query_params["runs"] = ",".join(chosen)
+    return chosen
+
+
+def states(ids: list[str]) -> dict[str, State]:
+    """The state of each run that is there."""
+    return {run_id: found.state for run_id, found in _statuses(ids).items()}
+
+
+def _statuses(ids: list[str]) -> dict[str, Status]:
+    """The status of each run that is there."""
+    found = {}
+    for run_id in ids:
+        try:
+            found[run_id] = runs.status(run_id)
+        except RunError:
+            continue
+    return found
+
+
+def show_states(chosen: list[str]) -> None:
+    """A line for each run that is under way or ended badly."""
+    found = _statuses(chosen)
+    for run_id, status in found.items():
+        name = widgets.plain(widgets.title(run_id))
+        if status.state == "running":
+            rate = f", {status.samples_per_second:,.0f} samples/s" * bool(status.samples_per_second)
+            st.progress(status.progress, f"{name}: epoch {status.epoch} of {status.epochs}{rate}")
+        elif status.state == "queued":
+            st.caption(f"{name} waits for a free worker.")
+        elif status.reason:
+            st.warning(f"{name} {widgets.STATE_WORDS[status.state]}. {status.reason}")
+    for run_id in chosen:
+        if run_id not in found:
+            st.warning(f"The run {widgets.plain(run_id)} was deleted; the other curves stay.")
+    if any(s.state in runs.ACTIVE for s in found.values()):
+        st.session_state["was-live"] = True
+    elif st.session_state.pop("was-live", False):
+        st.rerun()  # the last run has ended: stop asking
+
+
+def by_split(records: Records, field: str, x: str) -> dict[str, figures.Curve]:
+    """Held-out and training curves of a field, after the initial weights' first point."""
+    return {
+        f"{name}, {word}": (
+            [line[x] for line in lines[_first(lines) :]],
+            [line[split][field] for line in lines[_first(lines) :]],
+        )
+        for name, lines in records.items()
+        for split, word in SPLITS.items()
+    }
+
+
+def _first(lines: list[dict[str, Any]]) -> int:
+    """Untrained weights score hundreds of nats lower and would flatten the rest: left out."""
+    return 1 if len(lines) > 2 and lines[0]["epoch"] == 0 else 0
+
+
+def values(
+    records: Records, x: str, value: Callable[[dict[str, Any]], float], prefix: str = ""
+) -> dict[str, figures.Curve]:
+    """One curve a run, of a value of each line."""
+    return {
+        f"{prefix}{name}": ([line[x] for line in lines], [value(line) for line in lines])
+        for name, lines in records.items()
+    }
+
+
+def chart(
+    key: str,
+    lines: dict[str, figures.Curve],
+    *,
+    x: str,
+    x_title: str,
+    y_title: str,
+    y_floor: float | None = None,
+) -> None:
+    """Draws curves in place; one colour a run, training data dashed."""
+    owners = {name: name.removesuffix(f", {_word(name)}") for name in lines}
+    order = list(dict.fromkeys(owners.values()))
+    palette = figures.COLOURS
+    option = figures.curves(
+        lines,
+        x_title=x_title,
+        y_title=y_title,
+        dashed=[name for name in lines if _word(name) == SPLITS["train"]],
+        colours={name: palette[order.index(run) % len(palette)] for name, run in owners.items()},
+        y_floor=y_floor,
+    )
+    st.echarts_chart(option, key=f"{key}-{x}", height=340, alt=f"{key} by {x}, in {y_title}")
+
+
+def _word(name: str) -> str:
+    """The split in a curve's name, if there is one."""
+    return next((word for word in SPLITS.values() if name.endswith(f", {word}")), "")
+
+
+def newest(records: Records, field: str = "elbo") -> str:
+    """The last held-out value of each run, with its standard error."""
+    parts = []
+    for name, lines in records.items():
+        last = lines[-1]["held_out"]
+        value = f"{last[field]:.1f} ± {last[field + '_se']:.1f}"
+        parts.append(f"{widgets.plain(name)}: {value} nats (held-out, epoch {lines[-1]['epoch']})")
+    return " · ".join(parts)
+
+
+def downloads(chosen: list[str]) -> None:
+    """The curves as a table; each chart's own toolbox saves its picture."""
+    lines = [row for run_id in chosen for row in _rows(run_id)]
+    if not lines:
+        return
+    file = io.StringIO()
+    writer = csv.DictWriter(file, fieldnames=list(lines[0]))
+    writer.writeheader()
+    writer.writerows(lines)
+    st.download_button(
+        "Download the curves (CSV)",
+        file.getvalue(),
+        "curves.csv",
+        "text/csv",
+        on_click="ignore",
+        help="Each chart's toolbox, at its top right, zooms and saves a picture.",
+    )
+
+
+def _rows(run_id: str) -> list[dict[str, Any]]:
+    """The record of a run, flat."""
+    own = ("epoch", "step", "seconds", "samples_per_second", "learning_rate", "beta")
+    fields = ("elbo", "elbo_se", "rate", "distortion", "iwae", "iwae_se", "active_units")
+    try:
+        found = runs.metrics(run_id)
+    except RunError:
+        return []
+    return [
+        {"run": run_id}
+        | {name: line[name] for name in own}
+        | {f"{split}_{name}": line[split][name] for split in SPLITS for name in fields}
+        for line in found
+    ]

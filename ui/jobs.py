@@ -1,0 +1,298 @@
+"""Runs in the background: one executor a server, on Dask, which no other file names.
+
+The executor is a scheduler and a few worker processes of our own on the loopback interface, or
+the scheduler that ``VAE_SCHEDULER`` names. What a run does is read from its folder, never from
+here: this file only decides who works on what, and says so in the folder when a worker dies.
+
+Three things that Dask would do otherwise (``LocalCluster`` re-imports the running script,
+``SubprocessCluster`` freezes once its log fills a pipe): processes are started by its two
+commands on a leash, so that they die with this one; the queue is kept here, because Dask hands
+waiting tasks to busy workers, where a death takes them along; nothing is ever run twice.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from dask.system import CPU_COUNT
+from distributed import Client, Future, KilledWorker
+from filelock import Timeout
+
+from ui.leash import Children, ChildrenError
+from vae import runs
+
+JOB = "vae.train:train"  # imported in the workers, called with the id of the run
+WORKERS = max(1, min(4, CPU_COUNT))
+PATIENCE = 60.0  # seconds for the processes to come up
+WORKER_DIED = (
+    "The worker process ended before the run did; resume it to go on from its last checkpoint."
+)
+EXECUTOR_ENDED = "The background workers ended before the run did; resume it to go on."
+
+#: What the processes find in their environment, whatever the user's own says.
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve the other runs
+    # Dask's own value gives memory back after every step: a third of the training speed is lost.
+    "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",  # a run is never silently begun again
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "None",  # it trusts the wall clock
+    "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]",
+    "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
+    "DASK_DISTRIBUTED__WORKER__PRELOAD": "['vae.train', 'torch._dynamo']",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",  # only a hog is ended, at 95 % of the limit
+}
+
+log = logging.getLogger(__name__)
+
+
+class JobsError(Exception):
+    """The executor cannot take a run, in one sentence for a person."""
+
+
+class JobsState(NamedTuple):
+    """Whether runs can be taken, by how many workers, and if not, why."""
+
+    ready: bool
+    workers: int
+    error: str | None
+
+
+_starting = threading.Lock()
+_stopping = threading.Event()
+_executor: _Executor | None = None
+_error: str | None = None
+_attempts = 0
+
+
+def start() -> None:
+    """Brings the executor up, unless it is, and blocks until it is usable or has failed.
+
+    Any number of threads may call it: one does the work, the others wait for the outcome.
+    """
+    global _executor, _error, _attempts
+    seen = _attempts
+    with _starting:
+        if _attempts != seen or (_executor and _executor.alive()):
+            return
+        if _executor:
+            _executor.close()
+        try:
+            _executor, _error = _Executor(), None
+        except (JobsError, OSError) as error:
+            _executor, _error = None, str(error)
+        _attempts += 1
+
+
+def stop() -> None:
+    """Ends the executor and its processes; runs that were active become interrupted."""
+    global _executor, _error
+    _stopping.set()
+    with _starting:
+        if _executor:
+            _executor.close()
+        _executor = _error = None
+        _stopping.clear()
+
+
+def submit(run_id: str) -> None:
+    """Puts a run in the queue. A run that is already there or at work stays as it is.
+
+    Raises:
+        JobsError: If there is no executor and none can be started.
+    """
+    start()
+    executor = _executor
+    if executor is None:
+        raise JobsError(_error or "The app is shutting down.")
+    executor.submit(run_id)
+
+
+def withdraw(run_id: str) -> bool:
+    """Takes a run out of the queue: false if it is not there, or was handed to a worker."""
+    executor = _executor
+    return executor is not None and executor.withdraw(run_id)
+
+
+def state() -> JobsState:
+    """Where the executor stands; asks nobody, so it is quick enough for every page."""
+    executor = _executor
+    if executor is None:
+        return JobsState(False, 0, _error)
+    if not executor.alive():
+        return JobsState(False, 0, "The background workers have ended; the next run starts others.")
+    return JobsState(True, executor.workers, None)
+
+
+class _Executor:
+    """The queue, and the thread that hands runs to workers and notices how they ended."""
+
+    def __init__(self) -> None:
+        address = os.environ.get("VAE_SCHEDULER")
+        self.children = Children()  # none, if the scheduler is somebody else's
+        try:
+            self.client = _connect(address) if address else _bring_up(self.children)
+        except BaseException:
+            self.children.end()
+            raise
+        self.workers = len(self.client.nthreads())
+        self.waiting: deque[str] = deque()
+        self.running: dict[str, Future] = {}
+        self.lock = threading.Lock()
+        self.wake = threading.Event()
+        self.closing = threading.Event()
+        self.thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+        self.thread.start()
+
+    def alive(self) -> bool:
+        """Whether runs can be handed on."""
+        if self.closing.is_set() or not self.thread.is_alive():
+            return False
+        return self.client.status == "running" and self.children.alive()
+
+    def close(self) -> None:
+        """Ends everything; returns when it has ended."""
+        self.closing.set()
+        self.wake.set()
+        self.thread.join()
+
+    def submit(self, run_id: str) -> None:
+        """Queues a run, unless it is queued or at work."""
+        patience = time.monotonic() + 1  # its folder may say that it ended just before Dask does
+        while run_id in self.running and time.monotonic() < patience:
+            time.sleep(0.02)
+        with self.lock:
+            if self.closing.is_set():
+                raise JobsError("The background workers have just ended; try again.")
+            if run_id not in self.waiting and run_id not in self.running:
+                self.waiting.append(run_id)
+        self.wake.set()
+
+    def withdraw(self, run_id: str) -> bool:
+        """Drops a run that waits."""
+        with self.lock:
+            if run_id not in self.waiting:
+                return False
+            self.waiting.remove(run_id)
+            return True
+
+    def _serve(self) -> None:
+        """Looks after runs and workers until either the executor or its processes end."""
+        try:
+            while self.alive():
+                try:
+                    slots = self.client.nthreads()
+                except Exception as error:  # of many kinds, when the scheduler is gone
+                    log.warning("The scheduler does not answer: %s", error)
+                else:
+                    self.workers = len(slots)
+                    self._take_back()
+                    self._hand_out(sum(slots.values()))
+                self.wake.wait(timeout=1)
+                self.wake.clear()
+        finally:
+            self._tear_down()
+
+    def _take_back(self) -> None:
+        """Takes leave of the runs that no worker works on any more."""
+        with self.lock:
+            for run_id in [run_id for run_id, future in self.running.items() if future.done()]:
+                future = self.running.pop(run_id)
+                error = future.exception(timeout=1) if future.status == "error" else None
+                if future.status == "finished":  # it may be queued again by now: leave that
+                    _settle(run_id, ("running",), "interrupted", WORKER_DIED)
+                elif error is None or isinstance(error, KilledWorker):
+                    _settle(run_id, runs.ACTIVE, "interrupted", WORKER_DIED)
+                else:
+                    log.error("The run %s raised an exception", run_id, exc_info=error)
+                    reason = f"The run ended with an unexpected error: {error!r:.200}"
+                    _settle(run_id, runs.ACTIVE, "failed", reason)
+
+    def _hand_out(self, slots: int) -> None:
+        """Gives the runs that wait to the workers that are free."""
+        with self.lock:
+            while self.waiting and len(self.running) < slots:
+                key = f"run-{uuid.uuid4().hex}"
+                future = self.client.submit(_job(), self.waiting[0], key=key, pure=False, retries=0)
+                self.running[self.waiting.popleft()] = future
+                future.add_done_callback(lambda _: self.wake.set())
+
+    def _tear_down(self) -> None:
+        """Closes the client, ends the processes, and says in the folders what that did."""
+        self.closing.set()
+        with suppress(Exception):  # of many kinds, when the scheduler is gone
+            self.client.close(timeout=1)
+        self.children.end()
+        with self.lock:
+            for run_id in (*self.running, *self.waiting):
+                _settle(run_id, runs.ACTIVE, "interrupted", EXECUTOR_ENDED)
+
+
+def _bring_up(children: Children) -> Client:
+    """Starts scheduler and workers on the loopback interface, and connects to them."""
+    contact = children.folder / "scheduler.json"
+    common = (
+        f"--scheduler-file={contact}",
+        "--host=127.0.0.1",
+        "--dashboard-address=127.0.0.1:0",  # opened even without a dashboard, else on 0.0.0.0
+        "--no-dashboard",
+    )
+    own = (
+        f"--nworkers={WORKERS}",
+        "--nthreads=1",
+        f"--memory-limit={0.9 / WORKERS}",
+        f"--local-directory={children.folder}",
+    )
+    try:
+        children.start("dask", "scheduler", *common, "--port=0", environment=ENVIRONMENT)
+        children.start("dask", "worker", *common, *own, environment=ENVIRONMENT, niceness=10)
+        children.wait_for(contact.exists, PATIENCE, _stopping)
+        client = _connect(json.loads(contact.read_text())["address"])
+        children.wait_for(lambda: len(client.nthreads()) == WORKERS, PATIENCE, _stopping)
+    except ChildrenError as error:
+        raise JobsError(f"The background workers do not start. {error}") from error
+    return client
+
+
+def _connect(address: str) -> Client:
+    """A client of the scheduler at an address; Dask's configuration names the TLS files."""
+    try:
+        return Client(address, timeout=3, set_as_default=False)
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise JobsError(f"The Dask scheduler at {address} cannot be reached: {error}") from error
+
+
+def _job() -> Callable[[str], None]:
+    """What a worker calls. An inner function travels by value: the scheduler needs no ``vae``."""
+    module, _, name = JOB.partition(":")
+
+    def job(run_id: str) -> None:
+        getattr(importlib.import_module(module), name)(run_id)
+
+    return job
+
+
+def _settle(run_id: str, among: tuple[runs.State, ...], state: runs.State, reason: str) -> None:
+    """Writes how a run ended into its folder, if that does not know, and nobody works on it."""
+    with suppress(runs.RunError, Timeout, OSError):  # deleted; still at work; disk full
+        if runs.status(run_id).state in among:
+            with runs.lock(run_id).acquire(timeout=0.5):
+                if runs.status(run_id).state in among:
+                    runs.set_status(run_id, state, reason)

@@ -1,0 +1,25 @@
+"""The script that Streamlit runs: page settings, navigation, and the sidebar on every page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import sidebar
+from ui.widgets import PAGES
+
+ICON = Path(__file__).with_name("icon.png")
+
+st.set_page_config(page_title="ELBO Room", page_icon=ICON, layout="wide")
+
+page = st.navigation(
+    [
+        st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True),
+        st.Page(PAGES / "latent_space.py", title="Latent space", icon=":material/scatter_plot:"),
+        st.Page(PAGES / "training.py", title="Training", icon=":material/show_chart:"),
+    ]
+)
+with st.sidebar:
+    sidebar.show()
+page.run()

@@ -1,0 +1,164 @@
+"""What lives as long as the server: the jobs, the heavy imports, and the /api routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+import torch
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ui import cache, jobs
+from vae import runs
+from vae.data import DataError
+from vae.runs import RunError
+
+#: Pictures that are computed at once; a further request waits for its turn.
+_turns = threading.BoundedSemaphore(2)
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+
+
+class BadRequest(Exception):
+    """A request that cannot be answered, in one sentence."""
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: object) -> AsyncIterator[dict[str, object]]:
+    """Starts the workers beside the server and ends them with it."""
+    torch.set_num_threads(1)
+    held = runs.serve()
+    runs.reconcile()
+    threading.Thread(target=jobs.start, daemon=True).start()
+    _freeze_heavy_imports()
+    try:
+        yield {}
+    finally:
+        await asyncio.to_thread(jobs.stop)
+        held.release()
+
+
+def _freeze_heavy_imports() -> None:
+    """Streamlit collects garbage after every rerun: what is loaded now need not be looked at."""
+    import pandas  # noqa: F401
+    import plotly.graph_objects  # noqa: F401
+    import sklearn.decomposition  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+def _answer(view: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """Takes turns, and turns trouble into one sentence with a status."""
+
+    def answer(request: Request) -> Response:
+        try:
+            with _turns:
+                return view(request)
+        except RunError as error:
+            return PlainTextResponse(str(error), status_code=404)
+        except (BadRequest, DataError) as error:
+            return PlainTextResponse(str(error), status_code=400)
+
+    return answer
+
+
+def _points(request: Request) -> Response:
+    """Columns of float32: x, y, covariance xx, xy, yy, value, index."""
+    ask = request.query_params
+    run_id, split = ask.get("run", ""), _one_of(ask.get("split", "held_out"), "held_out", "train")
+    shown = cache.points(run_id, split, _epoch(ask.get("epoch")))
+    where = cache.plane(run_id, _axes(run_id, ask.get("axes", "0,1")))
+    at = where.project(shown.loc)
+    colour = _one_of(ask.get("colour", "labels"), "labels", "rate", "elbo")
+    value = getattr(shown, colour)
+    if value is None:
+        raise BadRequest("The ELBO of each datum is known for the newest epoch only.")
+    rows = [*at.T, *where.covariance(shown.scale).T, value, np.arange(len(at))]
+    body = np.stack(rows).astype("<f4").tobytes()
+    return Response(body, media_type="application/octet-stream", headers=_FOREVER)
+
+
+def _sprite(request: Request) -> Response:
+    """The decoded plane as one PNG."""
+    ask = request.query_params
+    run_id, epoch = ask.get("run", ""), _epoch(ask.get("epoch"))
+    if epoch is not None:
+        return Response(cache.snapshot(run_id, epoch).grid, headers=_FOREVER)
+    axes = _axes(run_id, ask.get("axes", "0,1"))
+    n, radius = _numbers(f"{ask.get('n', 21)},{ask.get('radius', 3)}", 2)
+    if not (2 <= n <= 41 and 0 < radius <= 20):
+        raise BadRequest("A grid has 2 to 41 nodes a side and a radius of at most 20.")
+    spacing = _one_of(ask.get("spacing", "z"), "z", "quantile")
+    at = _at(run_id, ask.get("at"))
+    png = cache.sprite(run_id, axes, at, int(n), float(radius), spacing)
+    return Response(png, media_type="image/png", headers=_FOREVER)
+
+
+def _decode(request: Request) -> Response:
+    """One decoded latent as a PNG: z in full, or p in the plane that axes and at name."""
+    from vae.latent import png
+
+    ask = request.query_params
+    run_id = ask.get("run", "")
+    latent_dim = cache.run(run_id).config.latent_dim
+    if "p" in ask:
+        axes = _axes(run_id, ask.get("axes", "0,1"))
+        z = cache.plane(run_id, axes, _at(run_id, ask.get("at"))).to_latent(_numbers(ask["p"], 2))
+    else:
+        z = _numbers(ask.get("z", ""), latent_dim)
+    return Response(png(cache.decode(run_id, z)), media_type="image/png")
+
+
+def _numbers(text: str, n: int) -> np.ndarray:
+    """n finite floats of a sensible size, separated by commas."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != n or not all(math.isfinite(x) and abs(x) <= 1e3 for x in numbers):
+        raise BadRequest(f"Expected {n} numbers between -1000 and 1000, separated by commas.")
+    return np.array(numbers)
+
+
+def _at(run_id: str, text: str | None) -> np.ndarray | None:
+    """The point that a plane goes through, if one is given."""
+    return _numbers(text, cache.run(run_id).config.latent_dim) if text else None
+
+
+def _axes(run_id: str, text: str) -> str:
+    """The name of a plane, checked."""
+    latent_dim = runs.read_config(run_id).latent_dim
+    if text == "pca" and latent_dim > 2:
+        return text
+    first, second = _numbers(text, 2)
+    if not (0 <= first < max(2, latent_dim) and 0 <= second < max(2, latent_dim)):
+        raise BadRequest(f"This run has {latent_dim} latent dimensions, counted from 0.")
+    return f"{int(first)},{int(second)}"
+
+
+def _epoch(text: str | None) -> int | None:
+    """A past epoch, if one is given."""
+    if text and not text.isdecimal():
+        raise BadRequest("An epoch is a whole number.")
+    return int(text) if text else None
+
+
+def _one_of(text: str, *allowed: str) -> str:
+    """A word out of a few."""
+    if text not in allowed:
+        raise BadRequest(f"Expected one of {', '.join(allowed)}.")
+    return text
+
+
+routes = [
+    Route("/api/points", _answer(_points)),
+    Route("/api/sprite", _answer(_sprite)),
+    Route("/api/decode", _answer(_decode)),
+]

@@ -1,0 +1,112 @@
+"""What pages share: choosing a run, explaining a figure, showing the code behind it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import streamlit as st
+
+from ui import cache
+from vae import runs
+from vae.runs import ACTIVE, Run, RunError
+
+PAGES = Path(__file__).resolve().parent.parent / "pages"
+
+STATE_WORDS = {
+    "queued": "waiting",
+    "running": "training",
+    "finished": "finished",
+    "stopped": "stopped",
+    "failed": "failed",
+    "diverged": "diverged",
+    "interrupted": "interrupted",
+}
+
+
+def title(run_id: str) -> str:
+    """What people call a run: its name, with the id where the name alone is not unique."""
+    if run_id in runs.SHIPPED:
+        return run_id
+    try:
+        name = runs.read_config(run_id).name
+    except RunError:
+        return run_id
+    return f"{name} · {run_id}" if name and name != run_id else run_id
+
+
+def pick_run() -> Run:
+    """Asks for a run (kept in the URL as ``run``), and stops the page kindly if it has no model."""
+    ids = runs.ids()
+    if not ids:
+        st.info("There is no run yet: choose a preset in the sidebar and press Train.")
+        st.stop()
+    asked = st.query_params.get("run")
+    if asked and asked not in ids:
+        st.warning(
+            f"There is no run “{plain(asked)}”: it was deleted, or the link is wrong. "
+            f"Showing {ids[0]} instead."
+        )
+    if st.session_state.get("run") not in ids:
+        st.session_state.pop("run", None)
+    run_id = st.selectbox("Run", ids, key="run", format_func=title, bind="query-params")
+    try:
+        run = cache.run(run_id)
+    except RunError as error:
+        st.warning(str(error))
+        st.stop()
+    if run.notice:
+        st.warning(run.notice)
+    return run
+
+
+def any_active() -> bool:
+    """Whether some run waits or trains."""
+    return any(_state(run_id) in ACTIVE for run_id in runs.ids())
+
+
+def _state(run_id: str) -> str:
+    """The state of a run; of one just deleted, none."""
+    try:
+        return runs.status(run_id).state
+    except RunError:
+        return ""
+
+
+def link(page: str, label: str, **query: str) -> None:
+    """A link to another page, by the name of its file."""
+    st.page_link(PAGES / f"{page}.py", label=label, query_params=query or None)
+
+
+def look_for(text: str) -> None:
+    """The line under a figure that says where to look."""
+    st.caption(f"**What to look for.** {text}")
+
+
+def explain(formula: str, text: str, source: str) -> None:
+    """A formula, what it means, and where it comes from."""
+    st.latex(formula)
+    st.markdown(f"{text}  \n*Source: {source}.*")
+
+
+def show_source(*functions: Callable[..., object]) -> None:
+    """The code behind a page, as it runs."""
+    with st.expander("The code behind this page"):
+        for function in functions:
+            st.code(inspect.getsource(inspect.unwrap(function)), language="python")
+
+
+def plain(text: str) -> str:
+    """Text of a stranger, shown as it is: no markdown, links or pictures, and not too long."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|<>~:$" else c for c in text[:80])
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: 8 s, 3 min 20 s, 2 h 5 min."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
