@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,29 @@ def plain_environment(
 def names_in_examples(doctest_namespace: dict[str, object]) -> None:
     """Examples in docstrings may say ``torch`` without importing it."""
     doctest_namespace["torch"] = torch
+
+
+@pytest.fixture(scope="session")
+def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two small runs on digits, trained once: two latent dimensions, and five."""
+    from vae import runs, train
+    from vae.config import RunConfig
+
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAE_RUNS", str(folder))
+        for latent_dim in (5, 2):
+            config = RunConfig(
+                name="small", dataset="digits", hidden=(32,), latent_dim=latent_dim, epochs=3
+            )
+            train.train(runs.create(config))
+    return folder
+
+
+@pytest.fixture
+def trained(_trained: Path, runs_folder: Path) -> dict[int, str]:
+    """Ids of the two small runs, by latent dimension, in this test's own folder."""
+    shutil.copytree(_trained, runs_folder, dirs_exist_ok=True)
+    from vae import runs
+
+    return {runs.read_config(run_id).latent_dim: run_id for run_id in runs.ids()}

@@ -98,7 +98,7 @@ def live() -> None:
         widgets.look_for("β weighs the rate in the objective only; every curve above has β = 1.")
 
 
-running = any(state in runs.ACTIVE for state in histories.states(chosen).values())
+running = any(state in runs.ACTIVE for state in widgets.states(chosen).values())
 st.fragment(live, run_every=1.0 if running and not paused else None)()
 
 widgets.explain(

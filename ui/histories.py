@@ -11,37 +11,33 @@ import streamlit as st
 
 from ui import figures, widgets
 from vae import runs
-from vae.runs import RunError, State, Status
+from vae.runs import RunError, Status
 
 Records = dict[str, list[dict[str, Any]]]
 SPLITS = {"held_out": "held-out", "train": "training"}
 
 
 def pick_runs() -> list[str]:
-    """Asks for runs: those under way at first, else the newest; kept in the URL as ``runs``."""
+    """Asks for runs, kept in the URL as ``runs``: those named there, else those under way.
+
+    A run just started from the sidebar takes the stage, with the others under way.
+    """
     ids = runs.ids()
-    active = [i for i, state in states(ids).items() if state in runs.ACTIVE]
-    watched = [i for i in [st.session_state.pop("watch", None)] if i in ids]
     asked = [i for i in st.query_params.get("runs", "").split(",") if i]
     if gone := [i for i in asked if i not in ids]:
         st.warning(
             f"There is no run “{widgets.plain(gone[0])}”: it was deleted, or the link is wrong."
         )
-    if "runs-shown" not in st.session_state:
-        named = [i for i in asked if i in ids] or (
-            [st.query_params.get("run")] if st.query_params.get("run") in ids else []
-        )
-        st.session_state["runs-shown"] = named or active or ids[:1]
-    kept = [i for i in st.session_state["runs-shown"] if i in ids]
-    st.session_state["runs-shown"] = [*kept, *(i for i in watched + active if i not in kept)]
+    active = [i for i, state in widgets.states().items() if state in runs.ACTIVE]
+    shown = st.session_state.get("runs-shown")
+    if started := st.session_state.pop("watch", None):
+        shown = [started, *active]
+    elif shown is None:
+        shown = asked or active or [st.query_params.get("run") or ids[0]] if ids else []
+    st.session_state["runs-shown"] = list(dict.fromkeys(i for i in shown if i in ids))
     chosen = st.multiselect("Runs", ids, key="runs-shown", format_func=widgets.title)
     st.query_params["runs"] = ",".join(chosen)
     return chosen
-
-
-def states(ids: list[str]) -> dict[str, State]:
-    """The state of each run that is there."""
-    return {run_id: found.state for run_id, found in _statuses(ids).items()}
 
 
 def _statuses(ids: list[str]) -> dict[str, Status]:
@@ -70,10 +66,6 @@ def show_states(chosen: list[str]) -> None:
     for run_id in chosen:
         if run_id not in found:
             st.warning(f"The run {widgets.plain(run_id)} was deleted; the other curves stay.")
-    if any(s.state in runs.ACTIVE for s in found.values()):
-        st.session_state["was-live"] = True
-    elif st.session_state.pop("was-live", False):
-        st.rerun()  # the last run has ended: stop asking
 
 
 def by_split(records: Records, field: str, x: str) -> dict[str, figures.Curve]:

@@ -96,8 +96,8 @@ def start() -> None:
             _executor.close()
         try:
             _executor, _error = _Executor(), None
-        except (JobsError, OSError) as error:
-            _executor, _error = None, str(error)
+        except (JobsError, ChildrenError, OSError) as error:
+            _executor, _error = None, f"The background workers do not start. {error}"
         _attempts += 1
 
 
@@ -145,20 +145,23 @@ class _Executor:
     """The queue, and the thread that hands runs to workers and notices how they ended."""
 
     def __init__(self) -> None:
-        address = os.environ.get("VAE_SCHEDULER")
         self.children = Children()  # none, if the scheduler is somebody else's
-        try:
-            self.client = _connect(address) if address else _bring_up(self.children)
-        except BaseException:
-            self.children.end()
-            raise
-        self.workers = len(self.client.nthreads())
         self.waiting: deque[str] = deque()
         self.running: dict[str, Future] = {}
         self.lock = threading.Lock()
         self.wake = threading.Event()
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
+        address = os.environ.get("VAE_SCHEDULER")
+        enough = 0 if address else WORKERS
+        try:
+            self.client = _connect(address or _bring_up(self.children))
+            count = self.client.nthreads
+            self.children.wait_for(lambda: len(count()) >= enough, PATIENCE, _stopping)
+            self.workers = len(count())
+        except BaseException:
+            self._tear_down()
+            raise
         self.thread.start()
 
     def alive(self) -> bool:
@@ -245,8 +248,8 @@ class _Executor:
                 _settle(run_id, runs.ACTIVE, "interrupted", EXECUTOR_ENDED)
 
 
-def _bring_up(children: Children) -> Client:
-    """Starts scheduler and workers on the loopback interface, and connects to them."""
+def _bring_up(children: Children) -> str:
+    """Starts scheduler and workers on the loopback interface; returns the scheduler's address."""
     contact = children.folder / "scheduler.json"
     common = (
         f"--scheduler-file={contact}",
@@ -254,21 +257,12 @@ def _bring_up(children: Children) -> Client:
         "--dashboard-address=127.0.0.1:0",  # opened even without a dashboard, else on 0.0.0.0
         "--no-dashboard",
     )
-    own = (
-        f"--nworkers={WORKERS}",
-        "--nthreads=1",
-        f"--memory-limit={0.9 / WORKERS}",
-        f"--local-directory={children.folder}",
-    )
-    try:
-        children.start("dask", "scheduler", *common, "--port=0", environment=ENVIRONMENT)
-        children.start("dask", "worker", *common, *own, environment=ENVIRONMENT, niceness=10)
-        children.wait_for(contact.exists, PATIENCE, _stopping)
-        client = _connect(json.loads(contact.read_text())["address"])
-        children.wait_for(lambda: len(client.nthreads()) == WORKERS, PATIENCE, _stopping)
-    except ChildrenError as error:
-        raise JobsError(f"The background workers do not start. {error}") from error
-    return client
+    own = (f"--nworkers={WORKERS}", "--nthreads=1", f"--memory-limit={0.9 / WORKERS}")
+    environment = ENVIRONMENT | {"DASK_TEMPORARY_DIRECTORY": str(children.folder)}
+    children.start("dask", "scheduler", *common, "--port=0", environment=environment)
+    children.start("dask", "worker", *common, *own, environment=environment, niceness=10)
+    children.wait_for(contact.exists, PATIENCE, _stopping)
+    return json.loads(contact.read_text())["address"]
 
 
 def _connect(address: str) -> Client:
@@ -276,7 +270,7 @@ def _connect(address: str) -> Client:
     try:
         return Client(address, timeout=3, set_as_default=False)
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise JobsError(f"The Dask scheduler at {address} cannot be reached: {error}") from error
+        raise JobsError(f"No Dask scheduler answers at {address}: {error}") from error
 
 
 def _job() -> Callable[[str], None]:
@@ -293,6 +287,6 @@ def _settle(run_id: str, among: tuple[runs.State, ...], state: runs.State, reaso
     """Writes how a run ended into its folder, if that does not know, and nobody works on it."""
     with suppress(runs.RunError, Timeout, OSError):  # deleted; still at work; disk full
         if runs.status(run_id).state in among:
-            with runs.lock(run_id).acquire(timeout=0.5):
+            with runs.lock(run_id).acquire(timeout=0.3):
                 if runs.status(run_id).state in among:
                     runs.set_status(run_id, state, reason)

@@ -12,7 +12,7 @@ from vae import data, runs
 from vae.config import DATA_SHAPES, DOWNLOADED, PRESETS, ConfigError, RunConfig, explain
 from vae.data import DataError
 from vae.model import count_parameters, flops_per_datum, refuse_absurd
-from vae.runs import RunError, Status
+from vae.runs import RunError, State, Status
 
 #: Floating-point operations a second of one training thread, for the estimate of the time.
 SPEED = 4e10
@@ -24,17 +24,18 @@ POLL = 1.0
 
 def show() -> None:
     """Draws the sidebar; it refreshes itself only while something waits or trains."""
-    active = widgets.any_active()
-    st.fragment(_sidebar, run_every=POLL if active else None)(active)
+    seen = widgets.states()
+    active = any(state in runs.ACTIVE for state in seen.values())
+    st.fragment(_sidebar, run_every=POLL if active else None)(seen)
 
 
-def _sidebar(was_active: bool) -> None:
-    """Form and queue, redrawn on their own."""
+def _sidebar(seen: dict[str, State]) -> None:
+    """Form and queue, redrawn on their own; the page follows when a run's state changes."""
     st.subheader("Train a model")
     config = _form()
     _train_button(config)
     _queue()
-    if was_active and not widgets.any_active():
+    if widgets.states() != seen:
         st.rerun()
 
 
@@ -250,16 +251,8 @@ def _buttons(run_id: str, status: Status) -> None:
 
 def _place_in_queue(run_id: str) -> int:
     """How many waiting runs were made before this one."""
-    waiting = [i for i in runs.ids() if not runs.is_shipped(i) and _waits(i)]
+    waiting = [i for i, state in widgets.states().items() if state == "queued"]
     return len(waiting) - 1 - waiting.index(run_id) if run_id in waiting else 0
-
-
-def _waits(run_id: str) -> bool:
-    """Whether a run is queued; one just deleted is not."""
-    try:
-        return runs.status(run_id).state == "queued"
-    except RunError:
-        return False
 
 
 def _do(action: Any, run_id: str) -> None:

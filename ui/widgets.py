@@ -10,7 +10,7 @@ import streamlit as st
 
 from ui import cache
 from vae import runs
-from vae.runs import ACTIVE, Run, RunError
+from vae.runs import Run, RunError, State
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 
@@ -26,14 +26,12 @@ STATE_WORDS = {
 
 
 def title(run_id: str) -> str:
-    """What people call a run: its name, with the id where the name alone is not unique."""
-    if run_id in runs.SHIPPED:
-        return run_id
+    """What people call a run: its id, after its name where that says something else."""
     try:
         name = runs.read_config(run_id).name
     except RunError:
         return run_id
-    return f"{name} · {run_id}" if name and name != run_id else run_id
+    return run_id if run_id.startswith(name) else f"{name} · {run_id}"
 
 
 def pick_run() -> Run:
@@ -42,15 +40,18 @@ def pick_run() -> Run:
     if not ids:
         st.info("There is no run yet: choose a preset in the sidebar and press Train.")
         st.stop()
-    asked = st.query_params.get("run")
+    asked, last = st.query_params.get("run"), st.session_state.get("run")
     if asked and asked not in ids:
         st.warning(
             f"There is no run “{plain(asked)}”: it was deleted, or the link is wrong. "
-            f"Showing {ids[0]} instead."
+            "Another is shown instead."
         )
-    if st.session_state.get("run") not in ids:
-        st.session_state.pop("run", None)
-    run_id = st.selectbox("Run", ids, key="run", format_func=title, bind="query-params")
+    if asked in ids and asked != last:
+        st.session_state["run-picked"] = asked
+    elif st.session_state.get("run-picked") not in ids:
+        st.session_state["run-picked"] = last if last in ids else ids[0]
+    run_id = st.selectbox("Run", ids, key="run-picked", format_func=title)
+    st.session_state["run"] = st.query_params["run"] = run_id
     try:
         run = cache.run(run_id)
     except RunError as error:
@@ -61,17 +62,15 @@ def pick_run() -> Run:
     return run
 
 
-def any_active() -> bool:
-    """Whether some run waits or trains."""
-    return any(_state(run_id) in ACTIVE for run_id in runs.ids())
-
-
-def _state(run_id: str) -> str:
-    """The state of a run; of one just deleted, none."""
-    try:
-        return runs.status(run_id).state
-    except RunError:
-        return ""
+def states(ids: list[str] | None = None) -> dict[str, State]:
+    """The state of each run that is there; of all runs, if none are named."""
+    found = {}
+    for run_id in runs.ids() if ids is None else ids:
+        try:
+            found[run_id] = runs.status(run_id).state
+        except RunError:
+            continue  # deleted a moment ago
+    return found
 
 
 def link(page: str, label: str, **query: str) -> None:

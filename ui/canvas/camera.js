@@ -86,7 +86,10 @@ export class Camera {
     return pixelsPerUnit(this.view, this.frame);
   }
 
-  /** @param {[number, number]} pixel */
+  /**
+   * @param {[number, number]} pixel
+   * @returns {[number, number]}
+   */
   place(pixel) {
     return toPlane(this.view, this.frame, pixel);
   }

@@ -2,6 +2,7 @@
 
 const CLICK_REACH = 4;
 const DOUBLE_CLICK_MS = 350;
+/** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /**
@@ -41,7 +42,7 @@ export function listen(canvas, on, signal) {
     "keydown",
     (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key in ARROWS) on.nudge(...ARROWS[/** @type {keyof ARROWS} */ (event.key)]);
+      if (event.key in ARROWS) on.nudge(...ARROWS[event.key]);
       else if (event.key === "Enter") on.enter(event.shiftKey);
       else if (event.key === "+" || event.key === "=") on.zoomCentre(1.25);
       else if (event.key === "-") on.zoomCentre(1 / 1.25);

@@ -41,22 +41,26 @@ class Plane {
       },
       (view) => this.api.setStateValue("view", view.map((v) => Number(v.toFixed(6)))),
     );
-    this.pointer = /** @type {[number, number] | null} */ (null);
-    /** The pixel just clicked: the decoded picture stays until the pointer has left it. */
-    this.clicked = /** @type {[number, number] | null} */ (null);
-    /** Where the keys have moved the pick, not decoded yet. */
-    this.pending = /** @type {[number, number] | null} */ (null);
+    /** @type {[number, number] | null} */
+    this.pointer = null;
+    /** @type {[number, number] | null} a pixel whose decoded picture stays until it is left */
+    this.clicked = null;
+    /** @type {[number, number] | null} where the keys have moved the pick, not decoded yet */
+    this.pending = null;
     /** @type {import("./layers.js").Datum | null} */
     this.hit = null;
     /** Where the resting picture was decoded, and by which URL. */
     this.shown = { p: /** @type {[number, number] | null} */ (null), by: "" };
     this.lastPick = /** @type {object | null} */ (null);
     this.sceneStale = true;
+    /** Device pixels per CSS pixel, as of the last layout. */
+    this.ratio = 1;
     this.drawing = 0;
     this.life = new AbortController();
     const { signal } = this.life;
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.stage);
+    window.addEventListener("resize", () => this.layout(), { signal });
     listen(this.canvases[1], this.handlers(), signal);
     find(".reset").addEventListener("click", () => this.camera.reset(), { signal });
   }
@@ -112,6 +116,7 @@ class Plane {
   /** @returns {import("./gestures.js").Handlers} */
   handlers() {
     const { camera } = this;
+    /** @type {() => [number, number]} */
     const spot = () => this.pending ?? this.picks.current ?? camera.centre;
     return {
       hover: (px, py) => {
@@ -211,8 +216,9 @@ class Plane {
   layout() {
     const { clientWidth: width, clientHeight: height } = this.stage;
     if (!width || !height) return;
+    this.ratio = window.devicePixelRatio;
     for (const canvas of this.canvases) {
-      const [w, h] = [width, height].map((side) => Math.round(side * window.devicePixelRatio));
+      const [w, h] = [width, height].map((side) => Math.round(side * this.ratio));
       if (canvas.width !== w) canvas.width = w;
       if (canvas.height !== h) canvas.height = h;
     }
@@ -233,10 +239,9 @@ class Plane {
   }
 
   draw() {
-    const { data, layers, pending, picks, theme } = this;
+    const { data, layers, pending, picks, ratio, theme } = this;
     const { axes, path } = data;
     const { frame, view } = this.camera;
-    const ratio = window.devicePixelRatio;
     this.describe();
     if (this.sceneStale) {
       this.sceneStale = false;

@@ -83,8 +83,8 @@ function drawBackdrop(context, { backdrop, frame, points, theme, view }, ratio) 
       if (x + w / 2 < frame.left || x - w / 2 > frame.left + frame.width) continue;
       const [px, py] = [snap(x - w / 2), snap(y - h / 2)];
       const [qx, qy] = [snap(x + w / 2), snap(y + h / 2)];
-      const source = [c * tile[1], r * tile[0]];
-      context.drawImage(backdrop.ink, ...source, tile[1], tile[0], px, py, qx - px, qy - py);
+      const [sx, sy] = [c * tile[1], r * tile[0]];
+      context.drawImage(backdrop.ink, sx, sy, tile[1], tile[0], px, py, qx - px, qy - py);
     }
   }
   context.restore();

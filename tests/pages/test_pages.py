@@ -1,0 +1,212 @@
+"""Every page by AppTest: its title, its charts, and a widget that moves a number the known way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ui import jobs
+from vae import latent, runs
+from vae.config import PRESETS, RunConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "pages"
+
+
+@pytest.fixture(autouse=True)
+def no_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Jobs are collected, not run: what workers do is tested elsewhere."""
+    submitted: list[str] = []
+    monkeypatch.setattr(jobs, "submit", submitted.append)
+    monkeypatch.setattr(jobs, "withdraw", lambda run_id: False)
+    return submitted
+
+
+def open_page(name: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=30)
+    for key, value in query.items():
+        app.query_params[key] = value
+    app.run()
+    if name != "overview":
+        app.switch_page(str(PAGES / f"{name}.py")).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def plane_data(app: AppTest) -> dict:
+    """What the plane component was given."""
+    protos = [element.proto for element in app.get("bidi_component")]
+    return next(data for proto in protos if "backdrop" in (data := json.loads(proto.json or "{}")))
+
+
+def texts(app: AppTest) -> str:
+    kinds = (app.markdown, app.caption, app.warning, app.info, app.error)
+    return "\n".join(element.value for kind in kinds for element in kind)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(PAGES.glob("*.py"))])
+def test_every_page_opens_with_a_question_for_a_title(name, trained):
+    app = open_page(name)
+    assert app.title[0].value.endswith("?")
+    assert "What to look for" in texts(app) or name == "overview"
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(PAGES.glob("*.py"))])
+def test_every_page_is_kind_when_there_is_no_run(name):
+    app = open_page(name)
+    assert "press Train" in texts(app)
+
+
+def test_overview_shows_a_card_for_each_run(trained):
+    app = open_page("overview")
+    for run_id in trained.values():
+        assert f"small · {run_id}".replace("-", r"\-") in texts(app)
+
+
+def test_a_place_in_the_link_is_decoded_with_its_prior_density(trained):
+    app = open_page("latent_space", run=trained[2], z="1,2")
+    expected = -0.5 * 5 - np.log(2 * np.pi)
+    assert app.metric[0].value == f"{expected:.2f}"
+    assert plane_data(app)["picks"] == [{"p": [1.0, 2.0], "label": "A"}]
+
+
+def test_nearest_data_belong_to_the_place(trained):
+    app = open_page("latent_space", run=trained[2], z="1,2")
+    from ui import cache
+
+    shown = cache.points(trained[2], "held_out")
+    first = latent.nearest(shown.loc, np.array([1.0, 2.0]))[0]
+    distance = np.linalg.norm(shown.loc[first] - [1, 2])
+    captions = [image.caption for images in app.get("image") for image in images.proto.imgs]
+    assert f"{distance:.2f}" in captions[0]
+
+
+def test_the_second_place_draws_the_path(trained):
+    app = open_page("latent_space", run=trained[2], z="1,2", to="-1,0")
+    assert plane_data(app)["path"] == [[1.0, 2.0], [-1.0, 0.0]]
+    assert any("path" in heading.value for heading in app.subheader)
+
+
+@pytest.mark.parametrize("z", ["1", "1,2,3", "a,b", "nan,1", "1e9,0"])
+def test_a_wrong_place_in_the_link_is_said_and_forgotten(z, trained):
+    app = open_page("latent_space", run=trained[2], z=z)
+    assert "no point of this run's 2-dimensional latent space" in texts(app)
+    assert plane_data(app)["picks"] == []
+
+
+def test_an_unknown_run_in_the_link_is_said(trained):
+    for name in ("latent_space", "training"):
+        key = "run" if name == "latent_space" else "runs"
+        assert "There is no run" in texts(open_page(name, **{key: "gone-2d-ffff"}))
+
+
+def test_more_than_two_dimensions_offer_planes(trained):
+    app = open_page("latent_space", run=trained[5])
+    (plane,) = [box for box in app.selectbox if box.key == "axes"]
+    assert plane.value == "pca" and plane_data(app)["axes"] == ["PC 1", "PC 2"]
+    plane.select_index(1).run()
+    assert not app.exception and plane_data(app)["axes"] == plane.options[1].split(", ")
+
+
+def test_the_scrubber_shows_the_plane_of_that_epoch(trained):
+    app = open_page("latent_space", run=trained[2])
+    (scrubber,) = app.select_slider
+    scrubber.set_value(1).run()
+    assert not app.exception
+    data = plane_data(app)
+    assert "epoch=1" in data["points"]["url"] and data["decode"] == ""
+    assert "The plane after epoch 1" in texts(app)
+
+
+def test_training_draws_a_chart_for_each_quantity(trained):
+    app = open_page("training", runs=trained[2])
+    specs = [json.loads(chart.proto.spec) for chart in app.get("echarts_chart")]
+    names = [[series["name"] for series in spec["series"]] for spec in specs]
+    assert [f"small · {trained[2]}, held-out", f"small · {trained[2]}, training"] in names
+    lines = runs.metrics(trained[2])
+    assert specs[0]["series"][0]["data"][-1] == [3, lines[-1]["held_out"]["elbo"]]
+
+
+def test_the_horizontal_axis_follows_its_control(trained):
+    app = open_page("training", runs=trained[2])
+    (control,) = [group for group in app.get("segmented_control") if group.key == "x"]
+    control.set_value("step").run()
+    spec = json.loads(app.get("echarts_chart")[0].proto.spec)
+    lines = runs.metrics(trained[2])
+    assert spec["series"][0]["data"][-1][0] == lines[-1]["step"]
+
+
+def test_train_makes_a_queued_run_of_the_preset(no_workers):
+    app = open_page("overview")
+    app.selectbox(key="preset").select("digits-2d").run()
+    app.button(key="train").click().run()
+    assert not app.exception
+    (run_id,) = no_workers
+    assert runs.read_config(run_id) == PRESETS["digits-2d"]
+    assert runs.status(run_id).state == "queued"
+
+
+def test_a_wrong_field_is_named_and_train_waits(no_workers):
+    app = open_page("overview")
+    form = f"form-{PRESETS['mnist-subset-2d'].name}"
+    app.text_input(key=f"{form}-hidden").set_value("400, wide").run()
+    assert "hidden.1" in texts(app) and app.button(key="train").disabled
+    app.text_input(key=f"{form}-hidden").set_value("8192, 8192, 8192").run()
+    assert "parameters and the limit is" in texts(app) and app.button(key="train").disabled
+    app.text_input(key=f"{form}-hidden").set_value("64").run()
+    assert not app.button(key="train").disabled and not no_workers
+
+
+def test_no_network_means_the_bundled_data_and_a_sentence(no_workers, monkeypatch):
+    from vae import data, downloads
+
+    def refuse(*_: object) -> None:
+        raise data.DataError("kmnist cannot be fetched: there is no network.")
+
+    monkeypatch.setattr(downloads, "fetch", refuse)
+    app = open_page("overview")
+    form = f"form-{PRESETS['mnist-subset-2d'].name}"
+    app.selectbox(key=f"{form}-dataset").select("kmnist").run()
+    app.button(key="train").click().run()
+    assert not app.exception and "bundled MNIST subset" in texts(app)
+    assert runs.read_config(no_workers[0]).dataset == "mnist-subset"
+
+
+def test_delete_and_undo(trained):
+    app = open_page("overview")
+    app.button(key=f"delete-{trained[2]}").click().run()
+    assert trained[2] not in runs.ids()
+    app.button(key="undo").click().run()
+    assert trained[2] in runs.ids() and not app.exception
+
+
+def test_stop_and_resume(no_workers):
+    run_id = runs.create(RunConfig(dataset="digits"))
+    runs.set_status(run_id, "running")
+    app = open_page("overview")
+    app.button(key=f"stop-{run_id}").click().run()
+    assert runs.stop_requested(run_id)
+    runs.set_status(run_id, "stopped")
+    app.run()
+    app.button(key=f"resume-{run_id}").click().run()
+    assert no_workers == [run_id] and runs.status(run_id).state == "queued"
+    assert not runs.stop_requested(run_id)
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_is_shown(trained):
+    path = runs.folder(trained[2]) / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    app = open_page("latent_space", run=trained[2])
+    assert "model.safetensors is damaged" in texts(app) and "instead" in texts(app)
+
+
+def test_a_name_is_shown_as_it_was_typed_and_fetches_nothing(no_workers):
+    runs.create(RunConfig(dataset="digits", name="![x](http://example.org/x.png)"))
+    app = open_page("overview")
+    assert "![x](http" not in texts(app)

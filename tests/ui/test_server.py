@@ -1,0 +1,100 @@
+"""The /api routes: what they answer, and what they say to nonsense."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ui import server
+from vae import evaluate, latent, runs
+
+
+@pytest.fixture
+def client() -> TestClient:
+    return TestClient(Starlette(routes=server.routes))
+
+
+def picture(content: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(content)))
+
+
+def test_decode_answers_the_models_own_picture(client, trained):
+    model = runs.load(trained[2]).model
+    answer = client.get("/api/decode", params={"run": trained[2], "z": "0.5,-1"})
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/png"
+    expected = latent.decode_pictures(model, np.array([0.5, -1.0]))
+    assert np.array_equal(picture(answer.content), expected)
+
+
+def test_a_point_of_a_plane_is_decoded_through_the_place_the_plane_goes_through(client, trained):
+    model = runs.load(trained[5]).model
+    ask = {"run": trained[5], "axes": "1,3", "at": "1,9,2,9,3", "p": "0.5,-1"}
+    expected = latent.decode_pictures(model, np.array([1, 0.5, 2, -1, 3]))
+    assert np.array_equal(picture(client.get("/api/decode", params=ask).content), expected)
+
+
+def test_points_are_the_encoders_means_and_covariances(client, trained):
+    run = runs.load(trained[2])
+    x = evaluate.examples(run.config)
+    encoded = latent.encode_set(run.model, x)
+    columns = np.frombuffer(client.get("/api/points", params={"run": run.id}).content, "<f4")
+    columns = columns.reshape(7, len(x))
+    assert np.allclose(columns[:2].T, encoded.loc, atol=1e-6)
+    assert np.allclose(columns[[2, 4]].T, encoded.scale**2, rtol=1e-5)
+    assert np.allclose(columns[3], 0) and np.array_equal(columns[6], np.arange(len(x)))
+
+
+def test_the_sprite_holds_the_nodes_it_says(client, trained):
+    model = runs.load(trained[2]).model
+    ask = {"run": trained[2], "n": 5, "radius": 2}
+    sprite = picture(client.get("/api/sprite", params=ask).content)
+    assert sprite.shape == (40, 40)
+    top_left = latent.decode_pictures(model, np.array([-2.0, 2.0]))
+    assert np.array_equal(sprite[:8, :8], top_left)
+
+
+def test_a_past_epoch_answers_from_its_snapshot(client, trained):
+    ask = {"run": trained[2], "epoch": 1}
+    now = client.get("/api/points", params={"run": trained[2]}).content
+    then = client.get("/api/points", params=ask).content
+    assert len(then) == len(now) and then != now
+    assert client.get("/api/sprite", params=ask).status_code == 200
+    assert client.get("/api/points", params={**ask, "colour": "elbo"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("decode?run=no-such-run&z=0,0", 404),
+        ("decode?run=../etc&z=0,0", 404),
+        ("decode?run={run}&z=0", 400),
+        ("decode?run={run}&z=nan,0", 400),
+        ("decode?run={run}&z=1e9,0", 400),
+        ("decode?run={run}&p=0,0&axes=0,7", 400),
+        ("decode?run={run}&p=0,0&axes=pca", 400),
+        ("sprite?run={run}&n=1000", 400),
+        ("sprite?run={run}&radius=-1", 400),
+        ("sprite?run={run}&spacing=odd", 400),
+        ("sprite?run={run}&epoch=77", 404),
+        ("points?run={run}&split=validation", 400),
+        ("points?run={run}&colour=config", 400),
+        ("points?run={run}&epoch=x", 400),
+    ],
+)
+def test_nonsense_gets_one_sentence(client, trained, path, status):
+    answer = client.get("/api/" + path.format(run=trained[2]))
+    assert answer.status_code == status
+    assert answer.text.endswith(".") and "Traceback" not in answer.text
+
+
+def test_a_run_without_a_checkpoint_is_said(client):
+    from vae.config import RunConfig
+
+    run_id = runs.create(RunConfig(dataset="digits"))
+    answer = client.get("/api/decode", params={"run": run_id, "z": "0,0"})
+    assert answer.status_code == 404 and "no checkpoint yet" in answer.text
