@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,8 +13,8 @@ from vae import bounds, data
 from vae.config import RunConfig
 from vae.model import VAE
 
-#: Grey pixels of evaluation data are drawn to black or white once, from this seed, in every run:
-#: two runs are judged on the same bits.
+#: Grey pixels of held-out data are drawn to black or white once, from this seed, in every run:
+#: two runs are judged on the same bits. Training data too, unless training itself fixed them.
 BINARISATION_SEED = 0
 #: Data behind the ELBO curves, and behind their IWAE-64 curve; the first of each split.
 N_ELBO, N_IWAE, K_IWAE = 2_000, 100, 64
@@ -37,8 +38,9 @@ class Evaluated(NamedTuple):
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean over the data, in nats."""
-        return float(self.values.std(ddof=1) / len(self.values) ** 0.5)
+        """Standard error of the mean over the data, in nats; not a number for one datum."""
+        n = len(self.values)
+        return float(self.values.std(ddof=1) / n**0.5) if n > 1 else float("nan")
 
     @property
     def median(self) -> float:
@@ -56,7 +58,8 @@ def examples(config: RunConfig, split: Split = "held_out", n: int | None = None)
 
     Returns:
         Data, with shape (n, *event): 0 or 1 where the configuration binarises (drawn once, from
-        ``BINARISATION_SEED``), grey in [0, 1] or points otherwise.
+        ``BINARISATION_SEED``; training data under fixed binarisation from the seed of the run, so
+        that they are the very bits it learns), grey in [0, 1] or points otherwise.
 
     Raises:
         DataError: If the data set cannot be had.
@@ -69,7 +72,8 @@ def examples(config: RunConfig, split: Split = "held_out", n: int | None = None)
         tensor([0., 1.])
     """
     whole = torch.from_numpy(getattr(data.at_hand(config.dataset), split))
-    generator = torch.Generator().manual_seed(BINARISATION_SEED)
+    learnt = split == "train" and config.binarisation == "fixed"
+    generator = torch.Generator().manual_seed(config.seed if learnt else BINARISATION_SEED)
     if config.binarisation == "none":
         return present(whole[:n], config.binarisation)
     return present(whole, config.binarisation, generator)[:n]
@@ -86,7 +90,13 @@ def present(batch: Tensor, binarisation: str, generator: torch.Generator | None 
 
 @torch.no_grad()
 def estimate(
-    model: VAE, x: Tensor, estimator: Literal["elbo", "iwae"], k: int, *, seed: int = 0
+    model: VAE,
+    x: Tensor,
+    estimator: Literal["elbo", "iwae"],
+    k: int,
+    *,
+    seed: int = 0,
+    progress: Callable[[int], object] = lambda n: None,
 ) -> np.ndarray:
     """An estimator for every datum, in tiles.
 
@@ -96,6 +106,7 @@ def estimate(
         estimator: ``"elbo"`` or ``"iwae"``, from the same K log-weights.
         k: Samples per datum.
         seed: Seed of the samples.
+        progress: Called after each tile with the number of its data.
 
     Returns:
         The values, float64, with shape (N), in nats.
@@ -121,6 +132,7 @@ def estimate(
         for tile in x.split(per_tile):
             parts = [model.log_weights(tile, min(TILE, k - i)) for i in range(0, k, TILE)]
             values.append(bound(torch.cat(parts).double()))
+            progress(len(tile))
     return torch.cat(values).numpy()
 
 
@@ -133,6 +145,7 @@ def evaluate(
     n: int | None = None,
     split: Split = "held_out",
     seed: int = 0,
+    progress: Callable[[int], object] = lambda n: None,
 ) -> Evaluated:
     """An estimator on the first n data of a split, under fixed binarisation.
 
@@ -144,6 +157,7 @@ def evaluate(
         n: How many data; all if not given.
         split: ``"held_out"`` or ``"train"``.
         seed: Seed of the samples.
+        progress: As for ``estimate``.
 
     Returns:
         Values per datum, in nats, with the data they belong to.
@@ -161,7 +175,8 @@ def evaluate(
     """
     x = examples(config, split, n)
     labels = getattr(data.at_hand(config.dataset), f"{split}_labels")[: len(x)]
-    return Evaluated(estimate(model, x, estimator, k, seed=seed), x.numpy(), labels)
+    values = estimate(model, x, estimator, k, seed=seed, progress=progress)
+    return Evaluated(values, x.numpy(), labels)
 
 
 @torch.no_grad()

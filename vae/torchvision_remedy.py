@@ -45,6 +45,22 @@ def mend() -> bool:
     return True
 
 
+def health() -> str:
+    """Whether the data sets of torchvision can be used here, in a few words.
+
+    Returns:
+        What is the matter with it all the same; empty if nothing is.
+
+    Raises:
+        ImportError: If torchvision is missing, or does not import even so.
+    """
+    mend()
+    import torchvision.datasets
+
+    loads = _library_loads(Path(torchvision.__file__).parent)
+    return "" if loads else "its compiled library does not load, which the data sets do not need"
+
+
 def _library_loads(folder: Path) -> bool:
     """Whether the compiled library of the torchvision in this folder is there and loads."""
     for suffix in EXTENSION_SUFFIXES:

@@ -85,7 +85,7 @@ def test_a_click_anywhere_decodes_and_the_link_keeps_it(page, url, trained_here,
     expect(page.get_by_test_id("plane-caption")).to_contain_text("Decoded")
     first = shown(page)
     click_plane(page, 0.6, 0.7)
-    page.wait_for_function("document.location.search.includes('z=')")
+    page.wait_for_function("/z=[^&]*(,|%2C)-/.test(document.location.search)")
     expect(page.get_by_text("The chosen place")).to_be_visible()
     second = shown(page)
     assert apart(before, first) > 5 and apart(first, second) > 5
@@ -124,13 +124,15 @@ def test_train_from_the_sidebar_and_watch_the_curve_grow(page, url):
     page.get_by_text("All settings").click()
     page.get_by_role("combobox", name=re.compile("Preset")).click()
     page.get_by_role("option", name="digits-2d").click()
+    expect(page.get_by_text(re.compile("200 epochs of"))).to_be_visible()
     epochs = page.get_by_label("Epochs", exact=True)
-    epochs.fill("400")
+    expect(epochs).to_have_count(1)
+    epochs.fill("5000")
     epochs.press("Enter")
-    expect(page.get_by_text(re.compile("400 epochs of"))).to_be_visible()
+    expect(page.get_by_text(re.compile("5000 epochs of"))).to_be_visible()
     known = set(runs.ids())
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 400")).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 5000")).first).to_be_visible(timeout=60_000)
     (run_id,) = set(runs.ids()) - known
 
     def epochs_shown() -> int:
@@ -146,13 +148,13 @@ def test_train_from_the_sidebar_and_watch_the_curve_grow(page, url):
     assert page.get_by_test_id("stEChartsChart").count() >= 6
 
     page.reload()  # nothing is lost: the run is in the link, and it goes on
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 400")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 5000")).first).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible(timeout=30_000)
     stopped = runs.status(run_id)
-    assert stopped.state == "stopped" and 0 < stopped.epoch < 400
+    assert stopped.state == "stopped" and 0 < stopped.epoch < 5000
     page.get_by_role("button", name="Resume", exact=True).click()
-    expect(page.get_by_text(re.compile(r"epoch \d+ of 400")).first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"epoch \d+ of 5000")).first).to_be_visible()
     page.wait_for_timeout(1500)
     assert runs.status(run_id).epoch >= stopped.epoch
 

@@ -1,0 +1,61 @@
+"""Trains the shipped runs again and keeps of each what the app needs to show it.
+
+    VAE_DATA=/path/to/mnist python checkpoints/make.py              # all four, about two hours
+    VAE_DATA=/path/to/mnist python checkpoints/make.py digits-2d    # one of them
+
+A run is trained under its preset in a folder of its own (``VAE_WORK``, else ``.work`` beside this
+file; an unfinished one is resumed from there). What is kept: configuration, status, metrics, the
+last weights, and a few snapshots. What only a resumption needs stays behind.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import torch  # noqa: E402
+
+from vae import data, runs, train  # noqa: E402
+from vae.config import PRESETS  # noqa: E402
+
+#: How many snapshots each keeps; fifty dimensions take more room than two.
+SNAPSHOTS = {"mnist-2d": 16, "mnist-2d-conv": 16, "mnist-50d": 4, "digits-2d": 16}
+
+
+def make(name: str, work: Path) -> None:
+    """Trains one run to its end, or goes on with it, and keeps what is shown."""
+    os.environ["VAE_RUNS"] = str(work / name)
+    config = PRESETS[name]
+    data.load(config.dataset)
+    run_id = next(iter(runs.ids()), None) or runs.create(config)
+    if runs.status(run_id).state != "finished":
+        train.train(run_id)
+    status = runs.status(run_id)
+    if status.state != "finished" or runs.read_config(run_id) != config:
+        sys.exit(f"{name}: {status.state}. {status.reason} (in {work / name / run_id})")
+    keep(runs.folder(run_id), HERE / name, SNAPSHOTS[name])
+
+
+def keep(source: Path, target: Path, n: int) -> None:
+    """Copies what is shown, with n of the snapshots: the first, the last, and ever fewer late."""
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "snapshots").mkdir(parents=True)
+    for file in ("config.json", "status.json", "metrics.jsonl", "model.safetensors"):
+        shutil.copyfile(source / file, target / file)
+    epochs = sorted((source / "snapshots").glob("*.safetensors"))
+    chosen = {round(((len(epochs)) ** (i / (n - 1))) - 1) for i in range(n)}
+    for index in sorted(chosen):
+        shutil.copyfile(epochs[index], target / "snapshots" / epochs[index].name)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    place = Path(os.environ.get("VAE_WORK") or HERE / ".work")
+    for preset in sys.argv[1:] or SNAPSHOTS:
+        make(preset, place)
+        print(f"{preset}: in {HERE / preset}")

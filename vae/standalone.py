@@ -1,0 +1,157 @@
+"""A run as a plain PyTorch script beside its weights, for who wants the model and not the app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors.torch
+from torch import nn
+
+from vae.files import write_bytes
+from vae.runs import Run
+
+_HEAD = '''\
+"""The variational autoencoder {run}, as ELBO Room trained it on {dataset} ({epoch} epochs).
+
+Needs torch, safetensors and pillow, and weights.safetensors beside this file. Run it to decode a
+grid of latents into grid.png; import it for `load()`.
+"""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+from torch.distributions import {distribution}
+
+FOLDER = Path(__file__).parent
+LATENT_DIM = {latent_dim}
+
+
+class VAE(nn.Module):
+    """p(x, z) = N(z; 0, I) p(x given z), and its encoder q(z given x)."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = {encoder}
+        self.decoder = {decoder}
+{parameter}
+    def encode(self, x):
+        """q(z given x) of data with shape (N, {shape})."""
+        loc, log_scale = self.encoder(x).chunk(2, dim=-1)
+        return Normal(loc, log_scale.exp())
+
+    def decode(self, z):
+        """p(x given z) of latents with shape (N, LATENT_DIM)."""
+        return {likelihood}
+
+
+def load():
+    """The trained model."""
+    model = VAE()
+    model.load_state_dict(load_file(FOLDER / "weights.safetensors"))
+    return model.eval()
+
+
+@torch.no_grad()
+def decode_grid(model, n=15, radius=3.0):
+    """The means of n by n latents in the plane of the first two dimensions, as one picture."""
+    side = torch.linspace(-radius, radius, n)
+    z = torch.zeros(n, n, LATENT_DIM)
+    z[..., 0] = side
+    z[..., 1:2] = side.flip(0)[:, None, None]
+    x = model.decode(z.reshape(n * n, LATENT_DIM)).mean
+'''
+
+_PICTURES = """\
+    grey = (x.clamp(0, 1) * 255).round().to(torch.uint8)
+    return grey.reshape(n, n, {height}, {width}).swapaxes(1, 2).reshape(n * {height}, n * {width})
+"""
+
+_POINTS = """\
+    column, row = ((x + 4) / 8 * 255).round().long().clamp(0, 255).T
+    picture = torch.zeros(256, 256, dtype=torch.uint8)
+    picture[255 - row, column] = 255
+    return picture
+"""
+
+_FOOT = """
+
+if __name__ == "__main__":
+    Image.fromarray(decode_grid(load()).numpy()).save(FOLDER / "grid.png")
+"""
+
+#: For each likelihood: what it imports, and p(x given z) as the script writes it.
+_LIKELIHOODS = {
+    "bernoulli": ("Bernoulli, Normal", "Bernoulli(logits=self.decoder(z))"),
+    "continuous-bernoulli": (
+        "ContinuousBernoulli, Normal",
+        "ContinuousBernoulli(logits=self.decoder(z))",
+    ),
+    "gaussian": ("Normal", "Normal(self.decoder(z), self.log_scale.exp())"),
+}
+
+
+def script(run: Run, folder: Path) -> list[Path]:
+    """Writes a run as ``model.py`` and ``weights.safetensors``.
+
+    Arguments:
+        run: The run.
+        folder: An existing folder.
+
+    Returns:
+        The files.
+
+    Raises:
+        OSError: If the folder may not be written.
+    """
+    files = [folder / "weights.safetensors", folder / "model.py"]
+    write_bytes(files[0], safetensors.torch.save(run.model.state_dict()))
+    write_bytes(files[1], source(run).encode())
+    return files
+
+
+def source(run: Run) -> str:
+    """The text of the script.
+
+    Arguments:
+        run: The run; only its id, configuration and the layers of its model matter here.
+
+    Returns:
+        Python, which needs torch, safetensors and pillow.
+
+    Example:
+        >>> from vae.config import RunConfig
+        >>> from vae.model import VAE
+        >>> config = RunConfig(dataset="digits", hidden=(16,))
+        >>> text = source(Run("digits-2d-0a1b", config, VAE(config), epoch=20))
+        >>> "nn.Linear(in_features=2, out_features=16, bias=True)," in text
+        True
+    """
+    config, shape = run.config, run.config.shape
+    distribution, likelihood = _LIKELIHOODS[config.likelihood]
+    scale = "        self.log_scale = nn.Parameter(torch.zeros(()))\n"
+    picture = _POINTS if len(shape) == 1 else _PICTURES.format(height=shape[1], width=shape[2])
+    head = _HEAD.format(
+        run=run.id,
+        dataset=config.dataset,
+        epoch=run.epoch,
+        distribution=distribution,
+        latent_dim=config.latent_dim,
+        encoder=_layers(run.model.encoder, " " * 8),
+        decoder=_layers(run.model.decoder, " " * 8),
+        parameter=scale if config.likelihood == "gaussian" else "",
+        shape=", ".join(map(str, shape)),
+        likelihood=likelihood,
+    )
+    return head + picture + _FOOT
+
+
+def _layers(module: nn.Module, indent: str) -> str:
+    """The Python that makes a module: PyTorch prints its layers as one would write them."""
+    if not isinstance(module, nn.Sequential):
+        return f"nn.{module!r}"
+    inner = indent + "    "
+    layers = "".join(f"{inner}{_layers(layer, inner)},\n" for layer in module)
+    return f"nn.Sequential(\n{layers}{indent})"
