@@ -156,7 +156,7 @@ widgets.look_for(
     "were encoded: holes and overcrowded spots both make samples worse than reconstructions."
 )
 widgets.explain(
-    r"q(z) = \frac{1}{N}\sum_n q(z \mid x_n) \qquad\text{against}\qquad p(z) = \mathcal{N}(0, I)",
+    r"q(z) = \frac{1}{N}\sum_n q(z \mid x_n) \;\overset{?}{\approx}\; p(z) = \mathcal{N}(0, I)",
     "The aggregate posterior is what the encoder does to the whole data set.",
     "Hoffman & Johnson 2016, ELBO surgery",
 )

@@ -25,8 +25,9 @@ if not usable:
 
 def tour(run_id: str) -> None:
     """The four steps of a VAE, with one datum of a real run."""
-    run, index = cache.run(run_id), 7
-    datum, points = cache.datum(run_id, "held_out", index), cache.points(run_id, "held_out")
+    run, points = cache.run(run_id), cache.points(run_id, "held_out")
+    index = int(points.scale[:100].min(axis=1).argmax())  # an ellipse wide enough to be seen
+    datum = cache.datum(run_id, "held_out", index)
     centre, scale = points.loc[index], points.scale[index]
     noise = np.random.default_rng(0).standard_normal((3, run.config.latent_dim))
     one, two, three = st.columns([3, 5, 5], gap="large")

@@ -9,9 +9,10 @@ import streamlit as st
 from ui import sidebar
 from ui.widgets import PAGES
 
-ICON = Path(__file__).with_name("icon.png")
+HERE = Path(__file__).parent
 
-st.set_page_config(page_title="ELBO Room", page_icon=ICON, layout="wide")
+st.set_page_config(page_title="ELBO Room", page_icon=HERE / "icon.png", layout="wide")
+st.html(HERE / "narrow.css")
 
 page = st.navigation(
     [
