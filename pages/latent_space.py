@@ -13,8 +13,8 @@ from vae import latent, runs
 st.title("What does each place in the latent space decode to?")
 st.markdown(
     "The encoder puts every image somewhere in the latent space; the decoder turns any place back "
-    "into an image. **Click anywhere**: the decoded image appears beside the plane. Shift-click "
-    "sets a second place, and the path between the two is decoded below."
+    "into an image. **Click anywhere**: the decoded image appears beside the plane. Click a point "
+    "to see the datum it stands for, with what comes back from it."
 )
 
 left, middle, right, last = st.columns([3, 2, 2, 3])
@@ -44,7 +44,12 @@ def explore() -> None:
     at = places.current(run)
     where = cache.plane(run.id, axes, at)
     picked = plane("plane", data=places.plane_data(run, split, colour, axes, epoch, at), height=560)
-    if places.take(run, where, picked, split):
+    second = st.toggle(
+        "A click sets the second place",
+        key="second",
+        help="As Shift with a click does: the path between the two places is decoded below.",
+    )
+    if places.take(run, where, picked, split, second=second):
         st.rerun(scope="fragment")
     if epoch is not None:
         widgets.look_for(
@@ -79,8 +84,7 @@ def describe(z: np.ndarray) -> None:
         ],
         width=96,
     )
-    index = st.session_state.get("index")
-    if index is not None and index < len(shown.loc):
+    if (index := places.chosen_datum(run, split)) is not None:
         compare(index)
     if (other := places.second(run)) is not None:
         st.subheader("The path between the two places")

@@ -1,13 +1,12 @@
 """Runs in the background: one executor a server, on Dask, which no other file names.
 
-The executor is a scheduler and a few worker processes of our own on the loopback interface, or
-the scheduler that ``VAE_SCHEDULER`` names. What a run does is read from its folder, never from
-here: this file only decides who works on what, and says so in the folder when a worker dies.
+The executor is a scheduler and a few workers of our own on the loopback interface, or the scheduler
+that ``VAE_SCHEDULER`` names. What a run does is read from its folder, where this file says only
+that a worker died.
 
-Three things that Dask would do otherwise (``LocalCluster`` re-imports the running script,
-``SubprocessCluster`` freezes once its log fills a pipe): processes are started by its two
-commands on a leash, so that they die with this one; the queue is kept here, because Dask hands
-waiting tasks to busy workers, where a death takes them along; nothing is ever run twice.
+Ours are Dask's two commands on a leash: ``LocalCluster`` would import the running script again, and
+``SubprocessCluster`` freeze once its log fills a pipe. The queue is kept here: Dask would hand
+waiting tasks to busy workers, whose death takes them along.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ import importlib
 import json
 import logging
 import os
+import re
+import socket
 import threading
 import time
 import uuid
@@ -25,7 +26,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from dask.system import CPU_COUNT
-from distributed import Client, Future, KilledWorker
+from distributed import Client, Future, KilledWorker, Security
 from filelock import Timeout
 
 from ui.leash import Children, ChildrenError
@@ -33,11 +34,8 @@ from vae import runs
 
 JOB = "vae.train:train"  # imported in the workers, called with the id of the run
 WORKERS = max(1, min(4, CPU_COUNT))
-PATIENCE = 60.0  # seconds for the processes to come up
-WORKER_DIED = (
-    "The worker process ended before the run did; resume it to go on from its last checkpoint."
-)
-EXECUTOR_ENDED = "The background workers ended before the run did; resume it to go on."
+PATIENCE = 120.0  # seconds for the processes to come up, on a machine that is busy
+ENDED = "The worker process ended before the run did; resume it to go on from its last checkpoint."
 
 #: What the processes find in their environment, whatever the user's own says.
 ENVIRONMENT = {
@@ -54,10 +52,10 @@ ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
-    "DASK_DISTRIBUTED__WORKER__PRELOAD": "['vae.train', 'torch._dynamo']",
+    "DASK_DISTRIBUTED__WORKER__PRELOAD": "['vae.train', 'torch._dynamo', 'sklearn.datasets']",
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
-    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",  # only a hog is ended, at 95 % of the limit
+    "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",  # a hog is ended at 95 % of its limit
 }
 
 log = logging.getLogger(__name__)
@@ -96,7 +94,9 @@ def start() -> None:
             _executor.close()
         try:
             _executor, _error = _Executor(), None
-        except (JobsError, ChildrenError, OSError) as error:
+        except JobsError as error:
+            _executor, _error = None, str(error)
+        except (ChildrenError, OSError) as error:
             _executor, _error = None, f"The background workers do not start. {error}"
         _attempts += 1
 
@@ -109,7 +109,7 @@ def stop() -> None:
         if _executor:
             _executor.close()
         _executor = _error = None
-        _stopping.clear()
+    _stopping.clear()
 
 
 def submit(run_id: str) -> None:
@@ -153,11 +153,10 @@ class _Executor:
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
         address = os.environ.get("VAE_SCHEDULER")
-        enough = 0 if address else WORKERS
         try:
             self.client = _connect(address or _bring_up(self.children))
             count = self.client.nthreads
-            self.children.wait_for(lambda: len(count()) >= enough, PATIENCE, _stopping)
+            self.children.wait_for(lambda: address or count(), PATIENCE, _stopping)
             self.workers = len(count())
         except BaseException:
             self._tear_down()
@@ -166,9 +165,8 @@ class _Executor:
 
     def alive(self) -> bool:
         """Whether runs can be handed on."""
-        if self.closing.is_set() or not self.thread.is_alive():
-            return False
-        return self.client.status == "running" and self.children.alive()
+        served = self.thread.is_alive() and not self.closing.is_set()
+        return served and self.client.status == "running" and self.children.alive()
 
     def close(self) -> None:
         """Ends everything; returns when it has ended."""
@@ -191,10 +189,9 @@ class _Executor:
     def withdraw(self, run_id: str) -> bool:
         """Drops a run that waits."""
         with self.lock:
-            if run_id not in self.waiting:
-                return False
-            self.waiting.remove(run_id)
-            return True
+            if waits := run_id in self.waiting:
+                self.waiting.remove(run_id)
+        return waits
 
     def _serve(self) -> None:
         """Looks after runs and workers until either the executor or its processes end."""
@@ -219,13 +216,13 @@ class _Executor:
             for run_id in [run_id for run_id, future in self.running.items() if future.done()]:
                 future = self.running.pop(run_id)
                 error = future.exception(timeout=1) if future.status == "error" else None
-                if future.status == "finished":  # it may be queued again by now: leave that
-                    _settle(run_id, ("running",), "interrupted", WORKER_DIED)
-                elif error is None or isinstance(error, KilledWorker):
-                    _settle(run_id, runs.ACTIVE, "interrupted", WORKER_DIED)
+                if error is None or isinstance(error, KilledWorker):
+                    # One that went through to its end may be queued again by now: leave that.
+                    among = ("running",) if future.status == "finished" else runs.ACTIVE
+                    _settle(run_id, among, "interrupted", ENDED)
                 else:
                     log.error("The run %s raised an exception", run_id, exc_info=error)
-                    reason = f"The run ended with an unexpected error: {error!r:.200}"
+                    reason = f"The run ended with an unexpected error: {repr(error)[:200]}"
                     _settle(run_id, runs.ACTIVE, "failed", reason)
 
     def _hand_out(self, slots: int) -> None:
@@ -245,7 +242,7 @@ class _Executor:
         self.children.end()
         with self.lock:
             for run_id in (*self.running, *self.waiting):
-                _settle(run_id, runs.ACTIVE, "interrupted", EXECUTOR_ENDED)
+                _settle(run_id, runs.ACTIVE, "interrupted", ENDED)
 
 
 def _bring_up(children: Children) -> str:
@@ -261,15 +258,25 @@ def _bring_up(children: Children) -> str:
     environment = ENVIRONMENT | {"DASK_TEMPORARY_DIRECTORY": str(children.folder)}
     children.start("dask", "scheduler", *common, "--port=0", environment=environment)
     children.start("dask", "worker", *common, *own, environment=environment, niceness=10)
-    children.wait_for(contact.exists, PATIENCE, _stopping)
+    children.wait_for(
+        lambda: contact.exists() and contact.read_bytes().endswith(b"\n}"), PATIENCE, _stopping
+    )
     return json.loads(contact.read_text())["address"]
 
 
 def _connect(address: str) -> Client:
-    """A client of the scheduler at an address; Dask's configuration names the TLS files."""
+    """A client; what can be known is checked first, for one that fails is never quite gone."""
+    parts = re.fullmatch(r"(tcp|tls)://(.+):(\d{1,5})", address)
+    if parts is None:
+        raise JobsError(f"VAE_SCHEDULER is tcp://HOST:PORT or tls://HOST:PORT, not {address:.60}.")
     try:
+        security = Security().get_connection_args("client")
+        tls = parts[1] == "tls"
+        if (tls and not security["ssl_context"]) or (security["require_encryption"] and not tls):
+            raise JobsError(f"Dask's TLS settings (distributed.comm.tls) do not suit {address}.")
+        socket.create_connection((parts[2].strip("[]"), int(parts[3])), timeout=3).close()
         return Client(address, timeout=3, set_as_default=False)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
+    except (OSError, OverflowError) as error:
         raise JobsError(f"No Dask scheduler answers at {address}: {error}") from error
 
 

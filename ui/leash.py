@@ -1,8 +1,8 @@
 """Child processes that end with this one, however it ends, and with all that they started.
 
 The leash is the child's standard input: a pipe whose other end only the parent holds. The system
-closes it when the parent ends (kill -9 too), whereupon the child kills its process group. That
-works on every system, and from the child's first moment on.
+closes it when the parent ends (kill -9 too), whereupon the child clears up and kills its process
+group. That works on every system, and from the child's first moment on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Children:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         with open(self.folder / f"{len(self._processes)}.log", "wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "ui.leash", module, *arguments],
+                [sys.executable, "-P", "-m", "ui.leash", str(self.folder), module, *arguments],
                 env=os.environ | environment | {"PYTHONPATH": path},
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -91,15 +91,17 @@ class Children:
 
 def _become() -> None:
     """The child's side: watches the leash and becomes the module."""
-    threading.Thread(target=_end_with_parent, name="leash", daemon=True).start()
-    del sys.argv[0]
+    folder = sys.argv[1]
+    threading.Thread(target=_end_with_parent, args=(folder,), name="leash", daemon=True).start()
+    del sys.argv[:2]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with_parent() -> None:
-    """Waits for the pipe to close, then kills this process and its group."""
+def _end_with_parent(folder: str) -> None:
+    """Waits for the pipe to close, then removes the folder and kills this process and its group."""
     while os.read(0, 1024):
         pass
+    shutil.rmtree(folder, ignore_errors=True)
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

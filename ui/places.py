@@ -62,22 +62,31 @@ def choose(run: Run, where: Plane, p: list[float], *, to: bool = False) -> None:
     st.query_params["to" if to else "z"] = written(where.to_latent(np.array(p)))
     st.session_state["place-of"] = run.id
     if not to:
-        st.session_state["index"] = None
+        st.query_params.pop("datum", None)
 
 
-def take(run: Run, where: Plane, picked: Any, split: Split) -> bool:
-    """Keeps what was done in the plane; true if the chosen place changed."""
+def chosen_datum(run: Run, split: Split) -> int | None:
+    """The datum that was clicked, as long as the chosen place is its mean in this run."""
+    text, z = st.query_params.get("datum", ""), current(run)
+    loc = cache.points(run.id, split).loc
+    if z is None or not text.isdecimal() or int(text) >= len(loc):
+        return None
+    return int(text) if np.abs(loc[int(text)] - z).max() < 2e-3 else None
+
+
+def take(run: Run, where: Plane, picked: Any, split: Split, *, second: bool) -> bool:
+    """Keeps what was done in the plane; true if a place changed."""
     if picked.view:
         st.query_params["view"] = ",".join(f"{x:.2f}" for x in picked.view)
     if not picked.pick:
         return False
-    index, to = picked.pick.get("index"), bool(picked.pick.get("shift"))
+    index, to = picked.pick.get("index"), second or bool(picked.pick.get("shift"))
     choose(run, where, picked.pick["p"], to=to)
     if index is not None:
         loc = cache.points(run.id, split).loc[int(index)]
         st.query_params["to" if to else "z"] = written(loc)
         if not to:
-            st.session_state["index"] = int(index)
+            st.query_params["datum"] = str(int(index))
     return True
 
 

@@ -17,7 +17,9 @@ from starlette.routing import Route
 
 from ui import cache, jobs
 from vae import runs
+from vae.config import RunConfig
 from vae.data import DataError
+from vae.model import flops_per_datum
 from vae.runs import RunError
 
 #: Pictures that are computed at once; a further request waits for its turn.
@@ -33,23 +35,28 @@ class BadRequest(Exception):
 async def lifespan(app: object) -> AsyncIterator[dict[str, object]]:
     """Starts the workers beside the server and ends them with it."""
     torch.set_num_threads(1)
-    held = runs.serve()
-    runs.reconcile()
-    threading.Thread(target=jobs.start, daemon=True).start()
-    _freeze_heavy_imports()
-    try:
-        yield {}
-    finally:
-        await asyncio.to_thread(jobs.stop)
-        held.release()
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # runs in a read-only folder can still be looked at
+            stack.callback(runs.serve().release)
+            runs.reconcile()
+        threading.Thread(target=jobs.start, daemon=True).start()
+        _warm_up()
+        try:
+            yield {}
+        finally:
+            await asyncio.to_thread(jobs.stop)
 
 
-def _freeze_heavy_imports() -> None:
-    """Streamlit collects garbage after every rerun: what is loaded now need not be looked at."""
+def _warm_up() -> None:
+    """Does once what would make the first person wait, and freezes it.
+
+    Streamlit collects garbage after every rerun: what is loaded now need not be looked at then.
+    """
     import pandas  # noqa: F401
     import plotly.graph_objects  # noqa: F401
     import sklearn.decomposition  # noqa: F401
 
+    flops_per_datum(RunConfig())  # the meta device takes seconds to come up
     gc.collect()
     gc.freeze()
 

@@ -13,6 +13,7 @@ from vae.config import DATA_SHAPES, DOWNLOADED, PRESETS, ConfigError, RunConfig,
 from vae.data import DataError
 from vae.model import count_parameters, flops_per_datum, refuse_absurd
 from vae.runs import RunError, State, Status
+from vae.train import choose_device
 
 #: Floating-point operations a second of one training thread, for the estimate of the time.
 SPEED = 4e10
@@ -47,6 +48,7 @@ def _form() -> RunConfig | None:
     try:
         config = RunConfig(**fields)
         refuse_absurd(config)
+        choose_device(config)
     except ValidationError as error:
         st.error(explain(error))
     except ConfigError as error:
