@@ -151,10 +151,11 @@ def decoded_sheet() -> None:
         )
 
 
-decoded_sheet()
+if epoch is None:
+    decoded_sheet()
 
 st.subheader("Does the encoder fill the prior?")
-st.plotly_chart(places.marginal_figure(run, split, axes), key="marginals")
+st.plotly_chart(places.marginal_figure(run, split, axes, epoch), key="marginals")
 widgets.look_for(
     "Where a coloured curve leaves the dashed one, samples from the prior land where few data "
     "were encoded: holes and overcrowded spots both make samples worse than reconstructions."

@@ -212,9 +212,9 @@ def sheet_url(run: Run, axes: str, spacing: str, n: int) -> str:
     return f"/api/sprite?{urlencode({**ask, 'radius': cache.RADIUS})}"
 
 
-def marginal_figure(run: Run, split: Split, axes: str) -> go.Figure:
+def marginal_figure(run: Run, split: Split, axes: str, epoch: int | None) -> go.Figure:
     """The aggregate posterior along the two axes of the plane, against the prior."""
-    shown, where = cache.points(run.id, split), cache.plane(run.id, axes)
+    shown, where = cache.points(run.id, split, epoch), cache.plane(run.id, axes)
     xx, _, yy = where.covariance(shown.scale).T
     names = ["PC 1", "PC 2"] if axes == "pca" else _axis_names(axes).split(", ")
     loc, scale = where.project(shown.loc), np.sqrt(np.stack([xx, yy], axis=1))
