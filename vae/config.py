@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -114,7 +115,7 @@ class RunConfig(BaseModel):
             "none",
         ):
             raise ValueError(
-                f"{self.dataset} holds points in the plane, not pixels: choose body mlp, "
+                f"the set {self.dataset} holds points in the plane, not pixels: choose body mlp, "
                 "likelihood gaussian and binarisation none"
             )
         if self.likelihood == "bernoulli" and self.binarisation == "none":
@@ -130,13 +131,12 @@ class RunConfig(BaseModel):
             )
         if self.objective == "elbo" and self.k != 1:
             raise ValueError(
-                f"k = {self.k} samples belong to the iwae objective: set objective to iwae, or k "
-                "to 1"
+                f"the ELBO takes one sample, not k = {self.k}: set objective to iwae, or k to 1"
             )
         if self.objective == "iwae" and (self.beta != 1 or self.beta_warmup):
             raise ValueError(
-                "β weighs the rate of the ELBO; the IWAE bound has no rate term to weigh: set β to "
-                "1 and the warm-up to 0, or the objective to elbo"
+                "the IWAE bound has no rate term for β to weigh: set β to 1 and the warm-up to 0, "
+                "or the objective to elbo"
             )
         if self.body == "conv" and len(self.hidden) != 3:
             raise ValueError(
@@ -195,11 +195,9 @@ def read_config(text: str) -> RunConfig:
 
 def _newer_version(text: str) -> str | None:
     """The sentence for a file of a later version, whose unknown fields would hide the reason."""
-    import json
-
     try:
         version = json.loads(text)["version"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if isinstance(version, int) and version > CONFIG_VERSION:
         return (

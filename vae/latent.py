@@ -94,8 +94,7 @@ def axes_plane(latent_dim: int, first: int, second: int, at: np.ndarray | None =
     basis[0, first] = 1
     if latent_dim > 1:
         basis[1, second] = 1
-    origin = np.zeros(latent_dim) if at is None else np.array(at, dtype=float)
-    return Plane(origin - origin @ basis.T @ basis, basis)
+    return _plane_through(np.zeros(latent_dim) if at is None else at, basis)
 
 
 def principal_plane(loc: np.ndarray, at: np.ndarray | None = None) -> Plane:
@@ -109,9 +108,14 @@ def principal_plane(loc: np.ndarray, at: np.ndarray | None = None) -> Plane:
     from sklearn.decomposition import PCA  # takes as long to import as torch
 
     pca = PCA(2, svd_solver="full").fit(loc.astype(float))
-    basis = pca.components_
-    aside = 0 if at is None else (at - pca.mean_) - (at - pca.mean_) @ basis.T @ basis
-    return Plane(pca.mean_ + aside, basis)
+    return _plane_through(pca.mean_ if at is None else at, pca.components_)
+
+
+def _plane_through(at: np.ndarray, basis: np.ndarray) -> Plane:
+    """The plane through a point whose own (0, 0) is its place nearest to z = 0: seen in it, the
+    prior is the standard normal."""
+    at = np.asarray(at, dtype=float)
+    return Plane(at - at @ basis.T @ basis, basis)
 
 
 def nodes(n: int, radius: float, spacing: Spacing = "z") -> np.ndarray:

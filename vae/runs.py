@@ -9,10 +9,12 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from filelock import FileLock, Timeout
@@ -34,6 +36,9 @@ ACTIVE: tuple[State, ...] = ("queued", "running")
 
 #: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
 SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d")
+
+#: Seconds after which a server that made its lock file holds the lock.
+SERVER_START = 60
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _TRASH = ".trash"
@@ -102,18 +107,21 @@ def folder(run_id: str) -> Path:
 def ids() -> list[str]:
     """All runs: the shipped ones in their order, then the newest first."""
     try:
-        found = [p for p in root().iterdir() if _ID.fullmatch(p.name) and p.is_dir()]
+        found = [p for p in root().iterdir() if _ID.fullmatch(p.name) and not p.is_symlink()]
     except OSError:
         return []
-    shipped = [name for name in SHIPPED if any(p.name == name for p in found)]
-    own = [p for p in found if p.name not in SHIPPED and (p / "config.json").exists()]
-    own.sort(key=lambda p: (p / "config.json").stat().st_mtime_ns, reverse=True)
-    return shipped + [p.name for p in own]
+    shipped = [name for name in SHIPPED if any(p.name == name and p.is_dir() for p in found)]
+    made = {}
+    for path in found:
+        with suppress(OSError):  # no run, or deleted a moment ago
+            made[path.name] = (path / "config.json").stat().st_mtime_ns
+    own = sorted(made.keys() - set(SHIPPED), key=lambda name: (made[name], name), reverse=True)
+    return shipped + own
 
 
 def is_shipped(run_id: str) -> bool:
     """Whether a run came with the project."""
-    return run_id in SHIPPED and not os.environ.get("VAE_SHIP")
+    return run_id in SHIPPED
 
 
 def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
@@ -142,17 +150,11 @@ def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
     """
     refuse_absurd(config)
     stem = f"{config.dataset}-{config.latent_dim}d" + ("-conv" if config.body == "conv" else "")
+    path = None
     try:
         root().mkdir(parents=True, exist_ok=True)
-        while True:
-            run_id = f"{stem}-{secrets.token_hex(2)}"
-            try:
-                (root() / run_id).mkdir()
-                break
-            except FileExistsError:
-                continue
-        path = root() / run_id
-        write_status(run_id, Status("queued", epochs=config.epochs))
+        path = _new_folder(stem)
+        write_status(path.name, Status("queued", epochs=config.epochs))
         about = {
             "config": config.model_dump(mode="json"),
             "parameters": count_parameters(config),
@@ -162,8 +164,21 @@ def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
         }
         write_json(path / "config.json", about)
     except OSError as error:
+        if path is not None:
+            shutil.rmtree(path, ignore_errors=True)
         raise RunError(f"The run cannot be created. {explain_os_error(error)}") from error
-    return run_id
+    return path.name
+
+
+def _new_folder(stem: str) -> Path:
+    """A folder that nobody had before: ``os.mkdir`` decides between two that ask at once."""
+    while True:
+        path = root() / f"{stem}-{secrets.token_hex(2)}"
+        if (root() / _TRASH / path.name).exists():
+            continue
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
 
 
 def read_config(run_id: str) -> RunConfig:
@@ -175,8 +190,11 @@ def read_config(run_id: str) -> RunConfig:
     path = folder(run_id) / "config.json"
     try:
         return parse_config(json.dumps(read_json(path).get("config")))
-    except (ConfigError, DamagedFile, OSError) as error:
-        raise RunError(f"The configuration of {run_id} cannot be read. {error}") from error
+    except (ConfigError, DamagedFile) as error:
+        reason = str(error)
+    except OSError as error:
+        reason = explain_os_error(error)
+    raise RunError(f"The configuration of {run_id} cannot be read. {reason}")
 
 
 def load(run_id: str) -> Run:
@@ -206,13 +224,20 @@ def load(run_id: str) -> Run:
             tensors, notes = read_tensors(path / f"{name}.safetensors")
             model = VAE(config)
             model.load_state_dict(weights(tensors))
+            epoch = int(notes["epoch"])
         except FileNotFoundError:
             continue
-        except (DamagedFile, RuntimeError, KeyError, OSError) as error:
-            trouble.append(str(error) if isinstance(error, DamagedFile) else f"{name} unreadable.")
-            continue
-        notice = f"{trouble[0]} Showing epoch {notes['epoch']} instead." if trouble else ""
-        return Run(run_id, config, model.eval().requires_grad_(False), int(notes["epoch"]), notice)
+        except ConfigError as error:
+            raise RunError(f"{run_id} cannot be loaded. {error}") from error
+        except DamagedFile as error:
+            trouble.append(str(error))
+        except OSError as error:
+            trouble.append(f"{name}.safetensors cannot be read. {explain_os_error(error)}")
+        except (RuntimeError, KeyError, ValueError):
+            trouble.append(f"{name}.safetensors holds no checkpoint of this run.")
+        else:
+            notice = f"{trouble[0]} Showing epoch {epoch} instead." if trouble else ""
+            return Run(run_id, config, model.eval().requires_grad_(False), epoch, notice)
     if trouble:
         raise RunError(f"No checkpoint of {run_id} can be read. {trouble[0]} Train it again.")
     raise RunError(f"{run_id} has no checkpoint yet: it appears as soon as the run starts.")
@@ -241,11 +266,24 @@ def status(run_id: str) -> Status:
     path = folder(run_id)
     try:
         fields = read_json(path / "status.json")
-        return Status(**{k: v for k, v in fields.items() if k in Status._fields})
+        found = Status(**{k: v for k, v in fields.items() if k in Status._fields})
+        _check(found)
+        return found
     except (DamagedFile, TypeError):
         return Status("interrupted", "Its status file is damaged; its checkpoints are separate.")
     except OSError as error:
         return Status("interrupted", f"Its status cannot be read. {explain_os_error(error)}")
+
+
+def _check(status: Status) -> None:
+    """Raises TypeError if a field holds what cannot stand there."""
+    expected = Status("queued")._asdict()
+    for name, value in status._asdict().items():
+        kind = int | float if isinstance(expected[name], float) else type(expected[name])
+        if not isinstance(value, kind):
+            raise TypeError(name)
+    if status.state not in get_args(State):
+        raise TypeError("state")
 
 
 def write_status(run_id: str, status: Status, *, durable: bool = True) -> None:
@@ -279,7 +317,8 @@ def metrics(run_id: str) -> list[dict[str, Any]]:
     for line in lines:
         try:
             record = json.loads(line)
-            by_epoch[int(record["epoch"])] = record
+            if isinstance(record["epoch"], int):
+                by_epoch[record["epoch"]] = record
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]
@@ -306,7 +345,7 @@ def forget_metrics_after(run_id: str, epoch: int) -> None:
 def snapshots(run_id: str) -> list[int]:
     """The epochs whose latents and decoded grid were kept, in order."""
     found = (folder(run_id) / "snapshots").glob("*.safetensors")
-    return sorted(int(p.stem) for p in found if p.stem.isdigit())
+    return sorted(int(p.stem) for p in found if p.stem.isdecimal())
 
 
 def lock(run_id: str) -> FileLock:
@@ -315,9 +354,14 @@ def lock(run_id: str) -> FileLock:
 
 
 def request_stop(run_id: str) -> None:
-    """Asks the trainer to stop: it looks for this file before every batch."""
+    """Asks the trainer to stop: it looks for this file before every batch.
+
+    Raises:
+        RunError: If the run is shipped or gone, or its folder cannot be written.
+    """
     refuse_shipped(run_id)
-    (folder(run_id) / "stop").touch()
+    with _writing(f"{run_id} cannot be stopped."):
+        (folder(run_id) / "stop").touch()
 
 
 def stop_requested(run_id: str) -> bool:
@@ -329,14 +373,16 @@ def requeue(run_id: str) -> None:
     """Puts a run that ended early back in the queue, to go on from its last checkpoint.
 
     Raises:
-        RunError: If the run is shipped, gone, or has nothing left to do.
+        RunError: If the run is shipped, gone, or has nothing left to do, or its folder cannot be
+            written.
     """
     refuse_shipped(run_id)
     state = status(run_id).state
     if state in ACTIVE or state == "finished":
         raise RunError(f"{run_id} is {state}: there is nothing to resume.")
-    (folder(run_id) / "stop").unlink(missing_ok=True)
-    set_status(run_id, "queued")
+    with _writing(f"{run_id} cannot be resumed."):
+        (folder(run_id) / "stop").unlink(missing_ok=True)
+        set_status(run_id, "queued")
 
 
 def delete(run_id: str) -> None:
@@ -347,37 +393,36 @@ def delete(run_id: str) -> None:
     """
     refuse_shipped(run_id)
     path = folder(run_id)
-    try:
+    with _writing(f"{run_id} cannot be deleted."):
         (path / "stop").touch()
         trash = root() / _TRASH
         trash.mkdir(exist_ok=True)
         shutil.rmtree(trash / run_id, ignore_errors=True)
         os.replace(path, trash / run_id)
         sync_folder(root())
-    except OSError as error:
-        raise RunError(f"{run_id} cannot be deleted. {explain_os_error(error)}") from error
 
 
 def restore(run_id: str) -> None:
     """Brings a deleted run back.
 
     Raises:
-        RunError: If it is not in the trash.
+        RunError: If it is not in the trash, or cannot be moved back.
     """
     source = root() / _TRASH / run_id
     if not _ID.fullmatch(run_id) or not source.is_dir():
         raise RunError(f"{run_id:.60} is not in the trash.")
-    os.replace(source, root() / run_id)
-    (root() / run_id / "stop").unlink(missing_ok=True)
-    if status(run_id).state in ACTIVE:
-        set_status(run_id, "stopped", "It was deleted while it ran, and restored; resume it.")
+    with _writing(f"{run_id} cannot be restored."):
+        os.replace(source, root() / run_id)
+        (root() / run_id / "stop").unlink(missing_ok=True)
+        if status(run_id).state in ACTIVE:
+            set_status(run_id, "stopped", "It was deleted while it ran, and restored; resume it.")
 
 
 def reconcile() -> list[str]:
     """Marks as interrupted what says that it is active though nobody works on it.
 
-    A run is somebody's as long as its trainer holds its lock, or the server that queued it
-    lives (that server holds a lock of its own, see ``serve``).
+    A running run is its trainer's, who holds its lock. A queued one belongs to the server that
+    queued it as long as that lives (it holds a lock of its own, see ``serve``).
 
     Returns:
         The ids of the runs that were marked.
@@ -397,14 +442,24 @@ def reconcile() -> list[str]:
     """
     marked = []
     for run_id in ids():
-        if is_shipped(run_id) or status(run_id).state not in ACTIVE:
-            continue
-        server = read_json(folder(run_id) / "status.json").get("server", "")
-        if _held(root() / run_id / "lock") or _held(_server_lock(str(server))):
-            continue
-        set_status(run_id, "interrupted", "The app ended while this run was under way; resume it.")
-        marked.append(run_id)
+        with suppress(RunError, DamagedFile, OSError):  # deleted; at work (Timeout); read-only
+            if is_shipped(run_id) or not _abandoned(run_id):
+                continue
+            with lock(run_id):
+                if _abandoned(run_id):  # still, now that nobody else can write
+                    reason = "The app ended while this run was under way; resume it."
+                    set_status(run_id, "interrupted", reason)
+                    marked.append(run_id)
     return marked
+
+
+def _abandoned(run_id: str) -> bool:
+    """Whether a run says that it is active and no server answers for it: its lock must decide."""
+    state = status(run_id).state
+    if state == "queued":
+        server = read_json(folder(run_id) / "status.json").get("server", "")
+        return not _held(_server_lock(str(server)))
+    return state == "running"
 
 
 def serve() -> FileLock:
@@ -418,9 +473,10 @@ def serve() -> FileLock:
     path = _server_lock(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("*.lock"):
-        if not _held(old):
-            old.unlink(missing_ok=True)
-    held = FileLock(path, timeout=0)
+        with suppress(FileNotFoundError):  # another server was faster
+            if time.time() - old.stat().st_mtime > SERVER_START and not _held(old):
+                old.unlink()
+    held = FileLock(path)
     held.acquire()
     return held
 
@@ -439,6 +495,15 @@ def _held(path: Path | None) -> bool:
             return False
     except Timeout:
         return True
+
+
+@contextmanager
+def _writing(failure: str) -> Iterator[None]:
+    """Turns what the file system answers into a sentence, after this one."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{failure} {explain_os_error(error)}") from error
 
 
 def refuse_shipped(run_id: str) -> None:

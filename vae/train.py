@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,8 @@ from vae.runs import RunError, Status
 CHECK_EVERY = 50
 #: Seconds between two progress reports.
 REPORT_EVERY = 0.5
+#: Seconds to wait for a lock that others hold for an instant, to see whether a trainer has it.
+LOCK_PATIENCE = 1.0
 #: A run keeps at most about this many snapshots; a longer one thins the later epochs.
 MAX_SNAPSHOTS = 60
 N_SNAPSHOT, GRID_NODES, GRID_RADIUS = 2_000, 15, 3.0
@@ -139,7 +143,12 @@ def training_data(config: RunConfig, device: torch.device) -> Tensor:
     return images.to(device)
 
 
-def run_epoch(trainer: Trainer, x: Tensor, should_stop, report) -> bool:
+def run_epoch(
+    trainer: Trainer,
+    x: Tensor,
+    should_stop: Callable[[], bool],
+    report: Callable[[Trainer], None],
+) -> bool:
     """Trains until the epoch ends or ``should_stop()``, which is asked before every batch.
 
     The order of the data and all noise follow from (seed, epoch), so an epoch can be repeated.
@@ -183,6 +192,7 @@ def run_epoch(trainer: Trainer, x: Tensor, should_stop, report) -> bool:
 
     for step in range(first, len(batches)):
         if should_stop():
+            _require_finite(total, parameters)
             return False
         now = epoch + step / len(batches)
         group["lr"] = learning_rate_at(config, now)
@@ -194,17 +204,22 @@ def run_epoch(trainer: Trainer, x: Tensor, should_stop, report) -> bool:
         optimiser.step()
         total += loss.detach()
         trainer.position = Position(epoch, step + 1, seconds + time.monotonic() - started)
-        if (step + 1) % CHECK_EVERY == 0 and not math.isfinite(total.item()):
-            raise Diverged
+        if (step + 1) % CHECK_EVERY == 0:
+            _require_finite(total, parameters)
         if time.monotonic() - reported > REPORT_EVERY:
             reported = time.monotonic()
             report(trainer)
 
+    _require_finite(total, parameters)
+    trainer.position = Position(epoch + 1, 0, seconds + time.monotonic() - started)
+    return True
+
+
+def _require_finite(total: Tensor, parameters: list[Tensor]) -> None:
+    """Nothing that is not a number may reach a checkpoint."""
     norm = torch.stack(torch._foreach_norm(parameters)).sum()
     if not math.isfinite((total + norm).item()):
         raise Diverged
-    trainer.position = Position(epoch + 1, 0, seconds + time.monotonic() - started)
-    return True
 
 
 def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
@@ -227,7 +242,7 @@ def train(run_id: str) -> None:
         run_id: A run made by ``runs.create``, or one that ended early.
 
     Raises:
-        RunError: If there is no such run, or it is read-only.
+        RunError: If there is no such run, or it is read-only, and no status can be written.
 
     Source:
         The folder layout is described in ``runs``.
@@ -243,11 +258,13 @@ def train(run_id: str) -> None:
     runs.refuse_shipped(run_id)
     runs.folder(run_id)
     try:
-        with runs.lock(run_id):
+        with runs.lock(run_id).acquire(timeout=LOCK_PATIENCE):
             if runs.status(run_id).state != "finished":
                 _train_and_say_how_it_ended(run_id)
     except Timeout:
         return
+    except OSError as error:
+        raise RunError(f"{run_id} cannot be trained. {explain_os_error(error)}") from error
 
 
 def _train_and_say_how_it_ended(run_id: str) -> None:
@@ -262,17 +279,26 @@ def _train_and_say_how_it_ended(run_id: str) -> None:
         )
     except (ConfigError, RunError, data.DataError, DamagedFile) as error:
         outcome = ("failed", str(error))
-    except FileNotFoundError:
-        return  # the folder is gone: the run was deleted while it trained
     except OSError as error:
         outcome = ("failed", explain_os_error(error))
-    except (MemoryError, torch.OutOfMemoryError):
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         outcome = ("failed", "There was not enough memory: use a smaller batch, k or model.")
-    if (runs.root() / run_id).is_dir():
-        try:
-            runs.set_status(run_id, *outcome)
-        except OSError:
-            return  # a full disk: the status stays “running”, and the next start marks it
+    try:
+        runs.set_status(run_id, *outcome)
+    except RunError:
+        return  # it was deleted while it trained
+    except OSError:
+        return  # a full disk: the status stays “running”, and the next start marks it
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has no type of its own for it on the CPU, only these words."""
+    words = ("can't allocate memory", "Storage size calculation overflowed")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        said in str(error) for said in words
+    )
 
 
 def _train(run_id: str) -> tuple[runs.State, str]:
@@ -280,6 +306,8 @@ def _train(run_id: str) -> tuple[runs.State, str]:
     torch.set_flush_denormal(True)
     config = runs.read_config(run_id)
     path = runs.folder(run_id)
+    for unfinished in path.rglob(".*.safetensors.*.tmp"):  # of a trainer that was killed
+        unfinished.unlink()
     device = choose_device(config)
     x = training_data(config, device)
     steps = math.ceil(len(x) / config.batch_size)
@@ -299,13 +327,14 @@ def _train(run_id: str) -> tuple[runs.State, str]:
 
     report(trainer, durable=True)
     if not resumed:
-        _save(run_id, trainer)
+        runs.forget_metrics_after(run_id, -1)
         _record(run_id, trainer, sets, rate=0.0)
+        _save(run_id, trainer)
     while trainer.position.epoch < config.epochs:
         before = trainer.position
         if not run_epoch(trainer, x, should_stop, report):
             if not path.exists():
-                raise FileNotFoundError(path)
+                return "stopped", "It was deleted while it trained, and restored; resume it."
             _save(run_id, trainer)
             report(trainer)
             return "stopped", "Stopped by hand; resume it to go on."
@@ -351,7 +380,7 @@ def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch
     device = model.zero.device
     points = np.stack(np.meshgrid(side, side[::-1]), axis=-1)
     z = torch.as_tensor(plane.to_latent(points), dtype=torch.float32, device=device)
-    grid = latent.png(latent.mosaic(latent.picture(model.decode(z))))
+    grid = latent.webp(latent.mosaic(latent.picture(model.decode(z))))
     tensors = {
         "loc": loc.half(),
         "scale": scale.half(),
@@ -373,7 +402,10 @@ def _two_busiest(rates: np.ndarray) -> tuple[int, int]:
 
 
 def _save(run_id: str, trainer: Trainer) -> None:
-    """Writes a checkpoint: first the complete state, then the weights alone for readers."""
+    """Writes a checkpoint: first the weights alone for readers, then the complete state.
+
+    The order matters: after a crash between the two, resuming writes the weights once more.
+    """
     path = runs.folder(run_id)
     epoch, step, seconds = trainer.position
     model = trainer.model.state_dict()
@@ -384,14 +416,14 @@ def _save(run_id: str, trainer: Trainer) -> None:
     if trainer.model.zero.is_cuda:
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     notes = {"epoch": str(epoch), "step": str(step), "seconds": repr(seconds)}
+    write_tensors(path / "model.safetensors", model, notes)
     current = path / "resume.safetensors"
     if current.exists():
         _keep_as_previous(current, path / "prev.safetensors")
     write_tensors(current, tensors, notes)
-    write_tensors(path / "model.safetensors", model, notes)
 
 
-def _keep_as_previous(current, previous) -> None:
+def _keep_as_previous(current: Path, previous: Path) -> None:
     """Gives the file a second name, replacing the one that had it; it never lacks the first."""
     link = previous.with_name(".prev.tmp")
     link.unlink(missing_ok=True)
@@ -400,22 +432,37 @@ def _keep_as_previous(current, previous) -> None:
     except OSError:  # a file system without hard links
         write_bytes(link, current.read_bytes())
     link.replace(previous)
+    link.unlink(missing_ok=True)  # where both were the same file, the system replaced nothing
 
 
 def _restore(run_id: str, trainer: Trainer) -> bool:
     """Puts a trainer where its run was left; true if there was something to go on from."""
     path = runs.folder(run_id)
+    damage: DamagedFile | None = None
     for name in ("resume", "prev"):
         try:
             tensors, notes = read_tensors(path / f"{name}.safetensors")
-            break
+            _put_back(tensors, notes, trainer)
         except FileNotFoundError:
             continue
-        except DamagedFile:
-            if name == "prev":
-                raise
-    else:
-        return False
+        except DamagedFile as error:
+            damage = damage or error
+            continue
+        except (RuntimeError, KeyError, ValueError):
+            damage = damage or DamagedFile(f"{name}.safetensors holds no state of this run.")
+            continue
+        if damage:  # the good file may not be replaced by the damaged one, see _save
+            (path / "resume.safetensors").unlink()
+        runs.forget_metrics_after(run_id, trainer.position.epoch)
+        return True
+    if damage:
+        raise damage
+    return False
+
+
+def _put_back(tensors: dict[str, Tensor], notes: dict[str, str], trainer: Trainer) -> None:
+    """Fills a trainer with what ``_save`` wrote."""
+    position = Position(int(notes["epoch"]), int(notes["step"]), float(notes["seconds"]))
     trainer.model.load_state_dict(runs.weights(tensors))
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
@@ -427,6 +474,4 @@ def _restore(run_id: str, trainer: Trainer) -> bool:
     torch.set_rng_state(tensors["rng"])
     if "rng.cuda" in tensors and trainer.model.zero.is_cuda:
         torch.cuda.set_rng_state(tensors["rng.cuda"])
-    trainer.position = Position(int(notes["epoch"]), int(notes["step"]), float(notes["seconds"]))
-    runs.forget_metrics_after(run_id, trainer.position.epoch)
-    return True
+    trainer.position = position
