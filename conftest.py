@@ -33,7 +33,7 @@ def plain_environment(
 ) -> None:
     """No data, scheduler or server of the developer's own: every machine tests the same."""
     monkeypatch.setenv("VAE_DATA", str(tmp_path_factory.getbasetemp() / "data"))
-    for name in ("VAE_SCHEDULER", "VAE_SERVER", "VAE_SHIP"):
+    for name in ("VAE_SCHEDULER", "VAE_SERVER"):
         monkeypatch.delenv(name, raising=False)
 
 

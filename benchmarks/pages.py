@@ -40,6 +40,7 @@ FLAGS = [
     "--disable-sync",
 ]
 RUN = "mnist-2d"
+OPTIONS = ("--server.headless", "true", "--server.port")
 PORT = 8787
 
 #: Resolves with the milliseconds from the next pointer release to “Decoded” painted.
@@ -71,8 +72,7 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], float]:
     """Starts the app; returns when its port answers."""
     began = time.monotonic()
     server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
-        + ["--server.port", str(PORT)],
+        [sys.executable, "-m", "streamlit", "run", "app.py", *OPTIONS, str(PORT)],
         cwd=ROOT,
         env={**os.environ, "VAE_RUNS": str(folder)},
         stdout=subprocess.DEVNULL,

@@ -13,9 +13,9 @@ import torch
 
 from vae import bounds, data, evaluate, latent, runs
 from vae.evaluate import Split
-from vae.files import DamagedFile, read_tensors
 from vae.latent import Plane, Spacing
-from vae.runs import Run, RunError
+from vae.runs import Run
+from vae.snapshots import Snapshot, read_snapshot
 
 #: As many points as the plane shows.
 N_POINTS = 10_000
@@ -30,16 +30,6 @@ class Points(NamedTuple):
     rate: np.ndarray
     elbo: np.ndarray | None
     labels: np.ndarray
-
-
-class Snapshot(NamedTuple):
-    """The plane as it stood after an epoch: means, scales, and the decoded grid as a PNG."""
-
-    loc: np.ndarray
-    scale: np.ndarray
-    labels: np.ndarray
-    axes: tuple[int, int]
-    grid: bytes
 
 
 class Datum(NamedTuple):
@@ -83,27 +73,13 @@ def _points(run_id: str, stamp: int, split: Split) -> Points:
 
 
 def snapshot(run_id: str, epoch: int) -> Snapshot:
-    """The plane of a run as it stood after an epoch.
-
-    Raises:
-        RunError: If that epoch was not kept, or its file is damaged.
-    """
-    path = runs.folder(run_id) / "snapshots" / f"{epoch:05d}.safetensors"
-    try:
-        return _snapshot(str(path), path.stat().st_mtime_ns)
-    except (FileNotFoundError, DamagedFile) as error:
-        raise RunError(f"Epoch {epoch} of {run_id} cannot be shown: it was not kept.") from error
+    """The plane of a run as it stood after an epoch."""
+    return _snapshot(run_id, runs.stamp(run_id), epoch)
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
-def _snapshot(path: str, stamp: int) -> Snapshot:
-    from pathlib import Path
-
-    tensors, _ = read_tensors(Path(path))
-    first, second = tensors["axes"].tolist()
-    loc, scale = tensors["loc"].float().numpy(), tensors["scale"].float().numpy()
-    labels = tensors["labels"].numpy().astype(np.int64)
-    return Snapshot(loc, scale, labels, (first, second), tensors["grid"].numpy().tobytes())
+def _snapshot(run_id: str, stamp: int, epoch: int) -> Snapshot:
+    return read_snapshot(run_id, epoch)
 
 
 def plane(run_id: str, axes: str, at: np.ndarray | None = None) -> Plane:

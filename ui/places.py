@@ -17,7 +17,7 @@ from vae import runs
 from vae.evaluate import Split
 from vae.latent import Plane
 from vae.runs import Run
-from vae.train import GRID_NODES, GRID_RADIUS
+from vae.snapshots import GRID_NODES, GRID_RADIUS
 
 BACKDROP_NODES = 25
 

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ui import cache, jobs
-from vae import runs
+from vae import owners, runs
 from vae.config import RunConfig
 from vae.data import DataError
 from vae.model import flops_per_datum
@@ -37,8 +37,9 @@ async def lifespan(app: object) -> AsyncIterator[dict[str, object]]:
     torch.set_num_threads(1)
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # runs in a read-only folder can still be looked at
-            stack.callback(runs.serve().release)
-            runs.reconcile()
+            stack.callback(owners.serve().release)
+            owners.reconcile()
+            runs.empty_trash()
         threading.Thread(target=jobs.start, daemon=True).start()
         _warm_up()
         try:

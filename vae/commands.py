@@ -13,7 +13,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from vae import data, evaluate as evaluation, export as exports, runs, terminal, train as training
+from vae import (
+    data,
+    evaluate as evaluation,
+    export as exports,
+    owners,
+    runs,
+    terminal,
+    train as training,
+)
 from vae.config import RunConfig
 from vae.data import DataError
 from vae.doctor import examine
@@ -62,7 +70,7 @@ def train(config: RunConfig) -> int:
     if notice:
         print(notice, file=sys.stderr)
         config = RunConfig(**{**config.model_dump(), "dataset": dataset})
-    run_id = runs.create(config, dataset_sha256=data.load(dataset).sha256)
+    run_id = runs.create(config)
     print(run_id, flush=True)
     return _train(run_id)
 
@@ -74,7 +82,7 @@ def resume(run_id: str) -> int:
         RunError: If the run is gone, shipped, under way or finished.
         DataError: If its data set cannot be had.
     """
-    runs.reconcile()
+    owners.reconcile()
     runs.refuse_shipped(run_id)
     dataset = runs.read_config(run_id).dataset
     with terminal.download(dataset) as told:
@@ -85,7 +93,7 @@ def resume(run_id: str) -> int:
 
 def list_runs(*, as_json: bool) -> int:
     """Prints all runs, as a table or as a JSON array."""
-    runs.reconcile()
+    owners.reconcile()
     rows = []
     for run_id in runs.ids():
         with suppress(RunError):  # deleted a moment ago

@@ -232,8 +232,8 @@ PRESETS: dict[str, RunConfig] = {
         name="mnist-2d-conv",
         dataset="mnist",
         body="conv",
-        hidden=(16, 32, 128),
-        epochs=40,
+        hidden=(16, 32, 256),
+        epochs=60,
         schedule="cosine",
     ),
     "mnist-50d": RunConfig(

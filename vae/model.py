@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, ContinuousBernoulli, Distribution, Independent, Normal
+from torch.distributions import Bernoulli, Distribution, Independent, Normal
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae.config import ConfigError, RunConfig
+from vae.likelihoods import StableContinuousBernoulli
 from vae.nn import apply_to_events, conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
 
 #: More parameters than this are refused: 50 million are 200 MB of weights and 800 MB in training.
@@ -77,7 +78,7 @@ class VAE(nn.Module):
         if self.likelihood == "bernoulli":
             p_x = Bernoulli(logits=out, validate_args=False)
         elif self.likelihood == "continuous-bernoulli":
-            p_x = ContinuousBernoulli(logits=out, validate_args=False)
+            p_x = StableContinuousBernoulli(logits=out, validate_args=False)
         else:
             p_x = Normal(out, self.log_scale.exp().expand_as(out), validate_args=False)
         return Independent(p_x, len(self.shape), validate_args=False)

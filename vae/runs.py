@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from vae import data
 from vae.config import ConfigError, RunConfig, read_config as parse_config
 from vae.files import (
     DamagedFile,
@@ -36,9 +37,6 @@ ACTIVE: tuple[State, ...] = ("queued", "running")
 
 #: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
 SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d")
-
-#: Seconds after which a server that made its lock file holds the lock.
-SERVER_START = 60
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _TRASH = ".trash"
@@ -124,18 +122,18 @@ def is_shipped(run_id: str) -> bool:
     return run_id in SHIPPED
 
 
-def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
+def create(config: RunConfig) -> str:
     """Makes the folder of a new run, queued.
 
     Arguments:
         config: The whole truth of the run.
-        dataset_sha256: Checksum of the data it will be trained on, if known.
 
     Returns:
         The id of the run, made here; the display name is only data.
 
     Raises:
         ConfigError: If the model is absurdly large.
+        DataError: If the data set is there and damaged.
         RunError: If the folder cannot be written.
 
     Source:
@@ -150,6 +148,7 @@ def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
     """
     refuse_absurd(config)
     stem = f"{config.dataset}-{config.latent_dim}d" + ("-conv" if config.body == "conv" else "")
+    checksum = data.load(config.dataset).sha256 if data.available(config.dataset) else ""
     path = None
     try:
         root().mkdir(parents=True, exist_ok=True)
@@ -158,7 +157,7 @@ def create(config: RunConfig, *, dataset_sha256: str = "") -> str:
         about = {
             "config": config.model_dump(mode="json"),
             "parameters": count_parameters(config),
-            "dataset_sha256": dataset_sha256,
+            "dataset_sha256": checksum,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
         }
@@ -213,7 +212,8 @@ def load(run_id: str) -> Run:
         Checkpoints are safetensors with a checksum; nothing is ever unpickled.
 
     Example:
-        >>> load("mnist-2d").model.latent_dim  # doctest: +SKIP
+        >>> _ = os.environ.pop("VAE_RUNS", None)
+        >>> load("mnist-2d").model.latent_dim
         2
     """
     config = read_config(run_id)
@@ -402,6 +402,14 @@ def delete(run_id: str) -> None:
         sync_folder(root())
 
 
+def empty_trash(older_than: float = 7 * 86_400) -> None:
+    """Removes for good what was deleted more than so many seconds ago."""
+    for path in (root() / _TRASH).glob("*"):
+        with suppress(OSError):  # somebody else was faster, or the folder is read-only
+            if time.time() - path.stat().st_ctime > older_than:
+                shutil.rmtree(path)
+
+
 def restore(run_id: str) -> None:
     """Brings a deleted run back.
 
@@ -416,85 +424,6 @@ def restore(run_id: str) -> None:
         (root() / run_id / "stop").unlink(missing_ok=True)
         if status(run_id).state in ACTIVE:
             set_status(run_id, "stopped", "It was deleted while it ran, and restored; resume it.")
-
-
-def reconcile() -> list[str]:
-    """Marks as interrupted what says that it is active though nobody works on it.
-
-    A running run is its trainer's, who holds its lock. A queued one belongs to the server that
-    queued it as long as that lives (it holds a lock of its own, see ``serve``).
-
-    Returns:
-        The ids of the runs that were marked.
-
-    Raises:
-        Nothing: runs that cannot be read are left alone.
-
-    Source:
-        File locks, which the system frees when their holder dies.
-
-    Example:
-        >>> import tempfile
-        >>> os.environ["VAE_RUNS"] = tempfile.mkdtemp()
-        >>> run_id = create(RunConfig(dataset="digits"))
-        >>> reconcile() == [run_id], status(run_id).state
-        (True, 'interrupted')
-    """
-    marked = []
-    for run_id in ids():
-        with suppress(RunError, DamagedFile, OSError):  # deleted; at work (Timeout); read-only
-            if is_shipped(run_id) or not _abandoned(run_id):
-                continue
-            with lock(run_id):
-                if _abandoned(run_id):  # still, now that nobody else can write
-                    reason = "The app ended while this run was under way; resume it."
-                    set_status(run_id, "interrupted", reason)
-                    marked.append(run_id)
-    return marked
-
-
-def _abandoned(run_id: str) -> bool:
-    """Whether a run says that it is active and no server answers for it: its lock must decide."""
-    state = status(run_id).state
-    if state == "queued":
-        server = read_json(folder(run_id) / "status.json").get("server", "")
-        return not _held(_server_lock(str(server)))
-    return state == "running"
-
-
-def serve() -> FileLock:
-    """Gives this server a name that other servers on the same folder can tell is alive.
-
-    Returns:
-        The lock, held; release it when the server ends.
-    """
-    name = secrets.token_hex(8)
-    os.environ["VAE_SERVER"] = name
-    path = _server_lock(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for old in path.parent.glob("*.lock"):
-        with suppress(FileNotFoundError):  # another server was faster
-            if time.time() - old.stat().st_mtime > SERVER_START and not _held(old):
-                old.unlink()
-    held = FileLock(path)
-    held.acquire()
-    return held
-
-
-def _server_lock(name: str) -> Path | None:
-    """The lock file of a server, if the name can be one."""
-    return root() / ".servers" / f"{name}.lock" if re.fullmatch(r"[0-9a-f]{16}", name) else None
-
-
-def _held(path: Path | None) -> bool:
-    """Whether a living process holds a lock file."""
-    if path is None or not path.exists():
-        return False
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 @contextmanager

@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from filelock import Timeout
 from torch import Tensor
-from torch.optim import Adam
 
-from vae import bounds, data, latent, runs
+from vae import bounds, checkpoint, data, runs, snapshots
+from vae.checkpoint import Position, Trainer, new_trainer
 from vae.config import ConfigError, RunConfig
 from vae.evaluate import N_ELBO, examples, present, record
-from vae.files import DamagedFile, explain_os_error, read_tensors, write_bytes, write_tensors
+from vae.files import DamagedFile, explain_os_error
 from vae.model import VAE
 from vae.runs import RunError, Status
 
@@ -28,31 +25,10 @@ CHECK_EVERY = 50
 REPORT_EVERY = 0.5
 #: Seconds to wait for a lock that others hold for an instant, to see whether a trainer has it.
 LOCK_PATIENCE = 1.0
-#: A run keeps at most about this many snapshots; a longer one thins the later epochs.
-MAX_SNAPSHOTS = 60
-N_SNAPSHOT, GRID_NODES, GRID_RADIUS = 2_000, 15, 3.0
 
 
 class Diverged(Exception):
     """The loss is no longer a finite number."""
-
-
-class Position(NamedTuple):
-    """Where in the training we are: the next batch to do, and seconds spent training so far."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
-class Trainer:
-    """What changes while a run trains: weights, optimiser, position."""
-
-    config: RunConfig
-    model: VAE
-    optimiser: Adam
-    position: Position
 
 
 def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
@@ -124,14 +100,6 @@ def choose_device(config: RunConfig) -> torch.device:
         )
     cuda = config.device != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if cuda else "cpu")
-
-
-def new_trainer(config: RunConfig, device: torch.device) -> Trainer:
-    """Fresh weights from the seed, and their optimiser."""
-    torch.manual_seed(config.seed)
-    model = VAE(config).to(device)
-    optimiser = Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    return Trainer(config, model, optimiser, Position())
 
 
 def training_data(config: RunConfig, device: torch.device) -> Tensor:
@@ -222,16 +190,6 @@ def _require_finite(total: Tensor, parameters: list[Tensor]) -> None:
         raise Diverged
 
 
-def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
-    """Whether latents and grid of an epoch are kept: every evaluated one of a short run, and of
-    a long one the first, the last, and later ones ever further apart."""
-    if epoch in (0, config.epochs) or config.epochs / config.evaluate_every <= MAX_SNAPSHOTS:
-        return True
-    ratio = config.epochs ** (1 / MAX_SNAPSHOTS)
-    before = math.floor(math.log(max(1, epoch - config.evaluate_every), ratio))
-    return math.floor(math.log(epoch, ratio)) > before
-
-
 def train(run_id: str) -> None:
     """Trains a run in its folder to the end, from the start or from where it was left.
 
@@ -313,7 +271,7 @@ def _train(run_id: str) -> tuple[runs.State, str]:
     steps = math.ceil(len(x) / config.batch_size)
     sets = {s: examples(config, s, N_ELBO).to(device) for s in ("train", "held_out")}
     trainer = new_trainer(config, device)
-    resumed = _restore(run_id, trainer)
+    resumed = checkpoint.restore(run_id, trainer)
 
     def should_stop() -> bool:
         return (path / "stop").exists() or not path.exists()
@@ -329,20 +287,20 @@ def _train(run_id: str) -> tuple[runs.State, str]:
     if not resumed:
         runs.forget_metrics_after(run_id, -1)
         _record(run_id, trainer, sets, rate=0.0)
-        _save(run_id, trainer)
+        checkpoint.save(run_id, trainer)
     while trainer.position.epoch < config.epochs:
         before = trainer.position
         if not run_epoch(trainer, x, should_stop, report):
             if not path.exists():
                 return "stopped", "It was deleted while it trained, and restored; resume it."
-            _save(run_id, trainer)
+            checkpoint.save(run_id, trainer)
             report(trainer)
             return "stopped", "Stopped by hand; resume it to go on."
         after = trainer.position
         rate = (len(x) - before.step * config.batch_size) / (after.seconds - before.seconds)
         if after.epoch % config.evaluate_every == 0 or after.epoch == config.epochs:
             _record(run_id, trainer, sets, rate)
-        _save(run_id, trainer)
+        checkpoint.save(run_id, trainer)
         report(trainer)
     return "finished", ""
 
@@ -362,116 +320,8 @@ def _record(run_id: str, trainer: Trainer, sets: dict[str, Tensor], rate: float)
         "beta": beta_at(config, epoch),
         **measured,
     }
-    if keeps_snapshot(config, epoch):
+    if snapshots.keeps_snapshot(config, epoch):
         labels = data.load(config.dataset).held_out_labels
-        write_snapshot(run_id, trainer.model, sets["held_out"][:N_SNAPSHOT], labels, epoch)
+        x = sets["held_out"][: snapshots.N_SNAPSHOT]
+        snapshots.write_snapshot(run_id, trainer.model, x, labels, epoch)
     runs.append_metrics(run_id, line)
-
-
-@torch.no_grad()
-def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch: int) -> None:
-    """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate."""
-    q = model.encode(x)
-    loc, scale = q.base_dist.loc, q.base_dist.scale
-    rates = bounds.rate_per_dimension(q, model.prior()).mean(0).cpu().numpy()
-    first, second = _two_busiest(rates)
-    plane = latent.axes_plane(model.latent_dim, first, second)
-    side = latent.nodes(GRID_NODES, GRID_RADIUS)
-    device = model.zero.device
-    points = np.stack(np.meshgrid(side, side[::-1]), axis=-1)
-    z = torch.as_tensor(plane.to_latent(points), dtype=torch.float32, device=device)
-    grid = latent.webp(latent.mosaic(latent.picture(model.decode(z))))
-    tensors = {
-        "loc": loc.half(),
-        "scale": scale.half(),
-        "labels": torch.from_numpy(labels[: len(loc)].astype(np.uint8)),
-        "axes": torch.tensor([first, second]),
-        "grid": torch.frombuffer(bytearray(grid), dtype=torch.uint8),
-    }
-    folder = runs.folder(run_id) / "snapshots"
-    folder.mkdir(exist_ok=True)
-    write_tensors(folder / f"{epoch:05d}.safetensors", tensors, {"epoch": str(epoch)})
-
-
-def _two_busiest(rates: np.ndarray) -> tuple[int, int]:
-    """The two latent dimensions of highest rate, in their order; of one dimension, (0, 1)."""
-    if len(rates) < 3:
-        return 0, 1
-    first, second = sorted(np.argsort(rates)[-2:].tolist())
-    return first, second
-
-
-def _save(run_id: str, trainer: Trainer) -> None:
-    """Writes a checkpoint: first the weights alone for readers, then the complete state.
-
-    The order matters: after a crash between the two, resuming writes the weights once more.
-    """
-    path = runs.folder(run_id)
-    epoch, step, seconds = trainer.position
-    model = trainer.model.state_dict()
-    tensors = {f"model.{name}": t for name, t in model.items()}
-    for index, values in trainer.optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": t for name, t in values.items()}
-    tensors["rng"] = torch.get_rng_state()
-    if trainer.model.zero.is_cuda:
-        tensors["rng.cuda"] = torch.cuda.get_rng_state()
-    notes = {"epoch": str(epoch), "step": str(step), "seconds": repr(seconds)}
-    write_tensors(path / "model.safetensors", model, notes)
-    current = path / "resume.safetensors"
-    if current.exists():
-        _keep_as_previous(current, path / "prev.safetensors")
-    write_tensors(current, tensors, notes)
-
-
-def _keep_as_previous(current: Path, previous: Path) -> None:
-    """Gives the file a second name, replacing the one that had it; it never lacks the first."""
-    link = previous.with_name(".prev.tmp")
-    link.unlink(missing_ok=True)
-    try:
-        link.hardlink_to(current)
-    except OSError:  # a file system without hard links
-        write_bytes(link, current.read_bytes())
-    link.replace(previous)
-    link.unlink(missing_ok=True)  # where both were the same file, the system replaced nothing
-
-
-def _restore(run_id: str, trainer: Trainer) -> bool:
-    """Puts a trainer where its run was left; true if there was something to go on from."""
-    path = runs.folder(run_id)
-    damage: DamagedFile | None = None
-    for name in ("resume", "prev"):
-        try:
-            tensors, notes = read_tensors(path / f"{name}.safetensors")
-            _put_back(tensors, notes, trainer)
-        except FileNotFoundError:
-            continue
-        except DamagedFile as error:
-            damage = damage or error
-            continue
-        except (RuntimeError, KeyError, ValueError):
-            damage = damage or DamagedFile(f"{name}.safetensors holds no state of this run.")
-            continue
-        if damage:  # the good file may not be replaced by the damaged one, see _save
-            (path / "resume.safetensors").unlink()
-        runs.forget_metrics_after(run_id, trainer.position.epoch)
-        return True
-    if damage:
-        raise damage
-    return False
-
-
-def _put_back(tensors: dict[str, Tensor], notes: dict[str, str], trainer: Trainer) -> None:
-    """Fills a trainer with what ``_save`` wrote."""
-    position = Position(int(notes["epoch"]), int(notes["step"]), float(notes["seconds"]))
-    trainer.model.load_state_dict(runs.weights(tensors))
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, name = key.split(".")
-            state.setdefault(int(index), {})[name] = tensor
-    groups = trainer.optimiser.state_dict()["param_groups"]
-    trainer.optimiser.load_state_dict({"state": state, "param_groups": groups})
-    torch.set_rng_state(tensors["rng"])
-    if "rng.cuda" in tensors and trainer.model.zero.is_cuda:
-        torch.cuda.set_rng_state(tensors["rng.cuda"])
-    trainer.position = position

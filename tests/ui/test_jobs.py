@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from ui import jobs
-from vae import runs
+from vae import owners, runs
 from vae.config import RunConfig
 
 HERE = Path(__file__).resolve().parent
@@ -328,4 +328,4 @@ def test_killing_the_app_leaves_no_orphan(world: Path, new_run) -> None:
         app.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         app.wait()
     until(lambda: not alive(processes) and not folder.exists(), seconds=5)
-    until(lambda: run_id in runs.reconcile(), seconds=5)
+    until(lambda: run_id in owners.reconcile(), seconds=5)

@@ -137,7 +137,8 @@ def test_script(kind: str, tmp_path: Path) -> None:
     torch.testing.assert_close(alone.encode(x).loc, run.model.encode(x).base_dist.loc)
     torch.testing.assert_close(alone.encode(x).scale, run.model.encode(x).base_dist.scale)
     z = torch.randn(5, run.config.latent_dim)
-    torch.testing.assert_close(alone.decode(z).mean, run.model.decode(z).mean)
+    atol = 2e-3 if kind == "continuous" else 1e-5  # PyTorch's own mean is that noisy near 1/2
+    torch.testing.assert_close(alone.decode(z).mean, run.model.decode(z).mean, atol=atol, rtol=1e-5)
     if kind == "points":
         assert picture.shape == (256, 256) and 0 < (picture == 255).sum() <= 225
     else:

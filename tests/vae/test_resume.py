@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from vae import files, runs
+from vae import files, owners, runs
 from vae.config import RunConfig
 from vae.train import train
 
@@ -197,7 +197,7 @@ def test_killed_at_a_moment_and_resumed(whole, trainer, kind):
         if (runs.folder(run_id) / "model.safetensors").exists():
             assert runs.load(run_id).notice == ""
         if runs.status(run_id).state != "finished":  # killed just after it said so
-            assert runs.reconcile() == [run_id]
+            assert owners.reconcile() == [run_id]
             runs.requeue(run_id)
         assert trainer(run_id) is not None
         assert_same(run_id, whole[0])
@@ -208,7 +208,7 @@ def killed(whole, trainer) -> str:
     """A run killed in its third epoch: its last checkpoint is of epoch 2, the one before of 1."""
     run_id = runs.create(CONFIG)
     assert trainer(run_id, "batch", 14) is None
-    runs.reconcile()
+    owners.reconcile()
     return run_id
 
 
@@ -275,7 +275,7 @@ def test_killed_in_the_middle_of_a_real_process(whole):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert runs.reconcile() == [run_id]
+    assert owners.reconcile() == [run_id]
     runs.requeue(run_id)
     train(run_id)
     found, expected = (runs.load(i).model.state_dict() for i in (run_id, undisturbed))

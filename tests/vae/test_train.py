@@ -18,14 +18,14 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from vae import bounds, files, runs, train as training
+from vae import bounds, checkpoint, files, owners, runs, snapshots, train as training
 from vae.config import RunConfig
 from vae.model import VAE
 from vae.runs import RunError
+from vae.snapshots import keeps_snapshot
 from vae.train import (
     Diverged,
     beta_at,
-    keeps_snapshot,
     learning_rate_at,
     new_trainer,
     objective,
@@ -72,16 +72,22 @@ def recorded(run_id: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in m.items() if k not in CLOCK} for m in runs.metrics(run_id)]
 
 
-def at_call(monkeypatch: pytest.MonkeyPatch, n: int, act: Any, name: str = "objective") -> None:
-    """Does something just before the n-th batch, counted from 1."""
-    calls, real = itertools.count(1), getattr(training, name)
+def at_call(
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    act: Any,
+    name: str = "objective",
+    module: Any = training,
+) -> None:
+    """Does something just before the n-th call, such as a batch, counted from 1."""
+    calls, real = itertools.count(1), getattr(module, name)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         if next(calls) == n:
             act()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(training, name, wrapped)
+    monkeypatch.setattr(module, name, wrapped)
 
 
 # Learning
@@ -253,8 +259,8 @@ def test_a_run_keeps_a_bounded_number_of_snapshots(epochs, every):
     evaluated = {0, epochs, *range(0, epochs + 1, every)}
     kept = [epoch for epoch in sorted(evaluated) if keeps_snapshot(config, epoch)]
     # the 60, and those of epoch 0 and of the last one
-    assert {0, epochs} <= set(kept) and len(kept) <= training.MAX_SNAPSHOTS + 2
-    if len(evaluated) <= training.MAX_SNAPSHOTS:
+    assert {0, epochs} <= set(kept) and len(kept) <= snapshots.MAX_SNAPSHOTS + 2
+    if len(evaluated) <= snapshots.MAX_SNAPSHOTS:
         assert set(kept) == evaluated
 
 
@@ -372,10 +378,19 @@ def test_a_run_deleted_while_it_trains_ends_quietly_and_can_be_brought_back(monk
     assert same(weights(run_id), weights(whole)) and recorded(run_id) == recorded(whole)
 
 
-@pytest.mark.parametrize("name", ["_record", "_save", "training_data", "write_snapshot"])
-def test_a_run_deleted_at_any_other_moment_leaves_nothing(monkeypatch, name):
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (training, "_record"),
+        (checkpoint, "save"),
+        (training, "training_data"),
+        (snapshots, "write_snapshot"),
+    ],
+)
+def test_a_run_deleted_at_any_other_moment_leaves_nothing(monkeypatch, module, name):
     run_id = runs.create(tiny())
-    at_call(monkeypatch, 1 if name == "training_data" else 2, lambda: runs.delete(run_id), name)
+    n = 1 if name == "training_data" else 2
+    at_call(monkeypatch, n, lambda: runs.delete(run_id), name, module)
     train(run_id)
     assert not (runs.root() / run_id).exists()
 
@@ -499,7 +514,7 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
     with pytest.raises(RuntimeError, match="mat1"):
         trained()
     (run_id,) = runs.ids()
-    assert runs.reconcile() == [run_id]  # nobody holds its lock
+    assert owners.reconcile() == [run_id]  # nobody holds its lock
 
 
 @pytest.mark.parametrize("run_id", ["nowhere", "../x"])

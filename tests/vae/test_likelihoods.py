@@ -1,0 +1,49 @@
+"""The continuous Bernoulli against quadrature and against PyTorch where PyTorch is right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import ContinuousBernoulli
+
+from vae.likelihoods import StableContinuousBernoulli
+
+NODES, WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(200))
+X, W = (NODES + 1) / 2, WEIGHTS / 2
+LOGITS = [0.0, 1e-6, -1e-3, 0.1, 0.4999, 0.5001, -2.0, 10.0, -17.0, 30.0, -60.0]
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_it_integrates_to_one_and_has_the_mean_it_says(logit):
+    p = StableContinuousBernoulli(logits=torch.tensor(logit, dtype=torch.float64))
+    density = p.log_prob(X).exp()
+    assert (W * density).sum().item() == pytest.approx(1, abs=1e-12)
+    assert (W * density * X).sum().item() == pytest.approx(p.mean.item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("logit", LOGITS)
+def test_float32_is_as_good_as_its_digits(logit):
+    x = X.float()
+    single = StableContinuousBernoulli(logits=torch.tensor(logit)).log_prob(x)
+    double = StableContinuousBernoulli(logits=torch.tensor(logit).double()).log_prob(x.double())
+    torch.testing.assert_close(single.double(), double, atol=1e-5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("logit", [-5.0, -1.0, 2.0, 8.0])
+def test_it_agrees_with_pytorch_where_pytorch_is_right(logit):
+    logits = torch.tensor(logit, dtype=torch.float64)
+    ours, theirs = StableContinuousBernoulli(logits=logits), ContinuousBernoulli(logits=logits)
+    torch.testing.assert_close(ours.log_prob(X), theirs.log_prob(X))
+    torch.testing.assert_close(ours.mean, theirs.mean)
+
+
+@pytest.mark.parametrize("logit", [0.0, 0.3, -0.7, 25.0])
+def test_its_gradient_is_that_of_its_formula(logit):
+    logits = torch.tensor([logit], dtype=torch.float64, requires_grad=True)
+    x = torch.tensor([0.3], dtype=torch.float64)
+
+    def log_prob(logits: torch.Tensor) -> torch.Tensor:
+        return StableContinuousBernoulli(logits=logits, validate_args=False).log_prob(x)
+
+    assert torch.autograd.gradcheck(log_prob, logits)

@@ -1,0 +1,96 @@
+"""The latent plane as it stood after an epoch, kept so that the training can be replayed."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vae import bounds, latent, runs
+from vae.config import RunConfig
+from vae.files import DamagedFile, read_tensors, write_tensors
+from vae.model import VAE
+from vae.runs import RunError
+
+#: A run keeps at most about this many snapshots; a longer one thins the later epochs.
+MAX_SNAPSHOTS = 60
+N_SNAPSHOT, GRID_NODES, GRID_RADIUS = 2_000, 15, 3.0
+
+
+class Snapshot(NamedTuple):
+    """Means, scales and labels of fixed held-out data (N first), the axes of the decoded plane,
+    and its grid as the bytes of a picture."""
+
+    loc: np.ndarray
+    scale: np.ndarray
+    labels: np.ndarray
+    axes: tuple[int, int]
+    grid: bytes
+
+
+def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
+    """Whether latents and grid of an epoch are kept: every evaluated one of a short run, and of
+    a long one the first, the last, and later ones ever further apart."""
+    if epoch in (0, config.epochs) or config.epochs / config.evaluate_every <= MAX_SNAPSHOTS:
+        return True
+    ratio = config.epochs ** (1 / MAX_SNAPSHOTS)
+    before = math.floor(math.log(max(1, epoch - config.evaluate_every), ratio))
+    return math.floor(math.log(epoch, ratio)) > before
+
+
+@torch.no_grad()
+def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch: int) -> None:
+    """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate."""
+    q = model.encode(x)
+    loc, scale = q.base_dist.loc, q.base_dist.scale
+    rates = bounds.rate_per_dimension(q, model.prior()).mean(0).cpu().numpy()
+    first, second = _two_busiest(rates)
+    plane = latent.axes_plane(model.latent_dim, first, second)
+    side = latent.nodes(GRID_NODES, GRID_RADIUS)
+    device = model.zero.device
+    points = np.stack(np.meshgrid(side, side[::-1]), axis=-1)
+    z = torch.as_tensor(plane.to_latent(points), dtype=torch.float32, device=device)
+    grid = latent.webp(latent.mosaic(latent.picture(model.decode(z))))
+    tensors = {
+        "loc": loc.half(),
+        "scale": scale.half(),
+        "labels": torch.from_numpy(labels[: len(loc)].astype(np.uint8)),
+        "axes": torch.tensor([first, second]),
+        "grid": torch.frombuffer(bytearray(grid), dtype=torch.uint8),
+    }
+    folder = runs.folder(run_id) / "snapshots"
+    folder.mkdir(exist_ok=True)
+    write_tensors(folder / f"{epoch:05d}.safetensors", tensors, {"epoch": str(epoch)})
+
+
+def _two_busiest(rates: np.ndarray) -> tuple[int, int]:
+    """The two latent dimensions of highest rate, in their order; of one dimension, (0, 1)."""
+    if len(rates) < 3:
+        return 0, 1
+    first, second = sorted(np.argsort(rates)[-2:].tolist())
+    return first, second
+
+
+def read_snapshot(run_id: str, epoch: int) -> Snapshot:
+    """Reads the plane of a run as it stood after an epoch.
+
+    Raises:
+        RunError: If that epoch was not kept, or its file is damaged.
+    """
+    path = runs.folder(run_id) / "snapshots" / f"{epoch:05d}.safetensors"
+    try:
+        tensors, _ = read_tensors(path)
+        loc, scale, labels = (tensors[name] for name in ("loc", "scale", "labels"))
+        first, second = tensors["axes"].tolist()
+    except (FileNotFoundError, DamagedFile, KeyError, ValueError) as error:
+        raise RunError(f"Epoch {epoch} of {run_id} cannot be shown: it was not kept.") from error
+    return Snapshot(
+        loc.float().numpy(),
+        scale.float().numpy(),
+        labels.long().numpy(),
+        (first, second),
+        tensors["grid"].numpy().tobytes(),
+    )
