@@ -24,7 +24,7 @@ from vae import data, runs, train  # noqa: E402
 from vae.config import PRESETS  # noqa: E402
 
 #: How many snapshots each keeps; fifty dimensions take more room than two.
-SNAPSHOTS = {"mnist-2d": 16, "mnist-2d-conv": 16, "mnist-50d": 4, "digits-2d": 16}
+SNAPSHOTS = {"mnist-2d": 16, "mnist-2d-conv": 16, "mnist-50d": 3, "digits-2d": 16}
 
 
 def make(name: str, work: Path) -> None:
