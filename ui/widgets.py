@@ -75,7 +75,8 @@ def states(ids: list[str] | None = None) -> dict[str, State]:
 
 def link(page: str, label: str, **query: str) -> None:
     """A link to another page, by the name of its file."""
-    st.page_link(PAGES / f"{page}.py", label=label, query_params=query or None)
+    icon = ":material/arrow_forward:"
+    st.page_link(PAGES / f"{page}.py", label=label, icon=icon, query_params=query or None)
 
 
 def look_for(text: str) -> None:
