@@ -23,9 +23,14 @@ HERE = Path(__file__).resolve().parent
 LOOPBACK = ("127.0.0.1", "::1")
 
 
+#: Processes that were there before, such as the driver of the browser tests.
+STRANGERS: set[int] = set()
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Runs in a folder of their own, two workers, and a stand-in for the training."""
+    STRANGERS.update(child.pid for child in psutil.Process().children())
     with pytest.MonkeyPatch.context() as patch:
         path = tmp_path_factory.mktemp("runs")
         patch.setenv("VAE_RUNS", str(path))
@@ -105,7 +110,9 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 def tree() -> list[psutil.Process]:
-    return alive(psutil.Process().children(recursive=True))
+    """The processes of the executor: not those that other tests of the session left at work."""
+    own = [child for child in psutil.Process().children() if child.pid not in STRANGERS]
+    return alive([*own, *(below for child in own for below in child.children(recursive=True))])
 
 
 def test_every_socket_listens_on_loopback(executor: jobs._Executor) -> None:
