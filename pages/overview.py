@@ -7,6 +7,7 @@ import streamlit as st
 
 from ui import cache, figures, widgets
 from vae import latent, runs
+from vae.data import DataError
 from vae.runs import RunError
 
 st.title("How does a variational autoencoder work?")
@@ -81,7 +82,7 @@ def card(run_id: str) -> None:
 st.subheader("One minute: what happens to one image")
 try:
     tour(next((i for i in usable if cache.run(i).config.latent_dim == 2), usable[0]))
-except RunError as error:
+except (RunError, DataError) as error:
     st.warning(str(error))
 
 st.subheader("What each page answers")
@@ -103,6 +104,6 @@ for position, run_id in enumerate(usable[:8]):
     with columns[position % 4]:
         try:
             card(run_id)
-        except RunError as error:
+        except (RunError, DataError) as error:
             st.warning(str(error))
 widgets.show_source(latent.decoded_grid)

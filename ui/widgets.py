@@ -10,6 +10,7 @@ import streamlit as st
 
 from ui import cache
 from vae import runs
+from vae.data import DataError
 from vae.runs import Run, RunError, State
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -54,7 +55,8 @@ def pick_run() -> Run:
     st.session_state["run"] = st.query_params["run"] = run_id
     try:
         run = cache.run(run_id)
-    except RunError as error:
+        cache.label_names(run_id)  # its data are here
+    except (RunError, DataError) as error:
         st.warning(str(error))
         st.stop()
     if run.notice:

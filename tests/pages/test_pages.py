@@ -206,6 +206,13 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_shown(trained):
     assert "model.safetensors is damaged" in texts(app) and "instead" in texts(app)
 
 
+def test_a_run_whose_data_are_not_here_is_said(trained):
+    path = runs.folder(trained[2]) / "config.json"
+    path.write_text(path.read_text().replace('"digits"', '"kmnist"'))
+    assert "kmnist" in texts(open_page("latent_space", run=trained[2]))
+    open_page("overview")
+
+
 def test_a_name_is_shown_as_it_was_typed_and_fetches_nothing(no_workers):
     runs.create(RunConfig(dataset="digits", name="![x](http://example.org/x.png)"))
     app = open_page("overview")
