@@ -55,15 +55,12 @@ WATCH_CLICK = """() => new Promise((resolve) => {
   const caption = find(document, "plane-caption");
   addEventListener("pointerup", () => {
     const start = performance.now();
-    let before = caption.textContent;
     const look = () => {
-      const now = caption.textContent;
-      if (now !== before && /Decoded/.test(caption.parentElement.textContent)
-          && !/Preview/.test(caption.parentElement.textContent))
+      if (/Decoded/.test(caption.textContent))
         requestAnimationFrame(() => resolve(performance.now() - start));
       else requestAnimationFrame(look);
     };
-    look();
+    requestAnimationFrame(look);
   }, { once: true, capture: true });
 })"""
 
@@ -103,7 +100,7 @@ def clicks(page: Page, n: int) -> np.ndarray:
     page.wait_for_timeout(3000)
     box, rng, waits = plane.bounding_box(), np.random.default_rng(0), []
     for x, y in rng.uniform(0.25, 0.75, size=(n, 2)):
-        page.evaluate(f"window.waited = ({WATCH_CLICK})()")
+        page.evaluate(f"() => {{ window.waited = ({WATCH_CLICK})(); }}")  # not awaited yet
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         page.wait_for_timeout(100)
         page.mouse.down()
@@ -145,7 +142,7 @@ def train_two(page: Page) -> None:
     for _ in range(2):
         page.get_by_role("button", name="Train", exact=True).click()
         page.wait_for_timeout(3000)
-    page.get_by_text(re.compile(r"epoch [1-9]\\d*/5000")).nth(1).wait_for(timeout=120_000)
+    page.get_by_text(re.compile(r"epoch [1-9]\d*/5000")).nth(1).wait_for(timeout=120_000)
 
 
 def main() -> None:

@@ -39,31 +39,42 @@ with last:
 epoch = places.pick_epoch(run)
 
 
+HINTS = {
+    "labels": "Where two colours meet, walk across the border and watch one kind of image turn "
+    "into the other. Far outside the circles no data lie, and the decoder invents.",
+    "rate": "Rate is what the code of an image costs: it is high far from the centre, and where "
+    "the encoder is very sure of the place. The outer 2 % share the colours of the ends.",
+    "elbo": "A low ELBO marks an image that the model explains badly: click it and see why. The "
+    "outer 2 % share the colours of the ends.",
+}
+
+
 def explore() -> None:
-    """The plane and what was clicked in it: reruns on its own."""
+    """The plane, what was clicked in it, and the sheet: they rerun together, on their own."""
     at = places.current(run)
     where = cache.plane(run.id, axes, at)
     picked = plane("plane", data=places.plane_data(run, split, colour, axes, epoch, at), height=560)
-    second = st.toggle(
-        "A click sets the second place",
-        key="second",
-        help="As Shift with a click does: the path between the two places is decoded below.",
-    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        second = st.toggle(
+            "A click sets the second place",
+            key="second",
+            help="As Shift with a click does: the path between the two places is decoded below.",
+        )
+        if places.second(run) is not None:
+            st.button("Remove the second place", on_click=places.forget_second)
     if places.take(run, where, picked, split, second=second):
         st.rerun(scope="fragment")
     if epoch is not None:
         widgets.look_for(
-            f"The plane after epoch {epoch}: see how the groups part while the encoder learns. "
-            "Weights of past epochs are not kept, so pictures here are mixed from the grid that "
-            "was; choose the last epoch to decode exactly."
+            f"The plane after epoch {epoch}: the groups part while the encoder learns. The weights "
+            "of past epochs are not kept, so a click shows a mix of the decoded grid as it was; "
+            "go back to the last epoch for exact decodes, nearest data, path and sheet."
         )
         return
-    widgets.look_for(
-        "Groups that touch share shapes: walk from one to the other and watch the image change. "
-        "Far outside the circles no data lie, and the decoder invents."
-    )
+    widgets.look_for(HINTS[colour])
     if at is not None:
         describe(at)
+    decoded_sheet(at)
 
 
 def describe(z: np.ndarray) -> None:
@@ -74,9 +85,13 @@ def describe(z: np.ndarray) -> None:
     names = cache.label_names(run.id)
     st.subheader("The chosen place")
     numbers, pictures = st.columns([2, 5])
-    numbers.metric("log p(z), prior density (nats)", f"{log_prior:.2f}")
-    numbers.markdown(f"z = ({places.written(z)})")
-    pictures.caption("Nearest data, by their mean, with label and distance")
+    numbers.metric(
+        "log p(z) (nats)",
+        f"{log_prior:.2f}".replace("-", "−"),
+        help="Log-density of the prior there: the higher, the likelier a sample.",
+    )
+    numbers.markdown(places.shown(z))
+    pictures.caption("Nearest data by their mean, before binarisation: label and distance")
     pictures.image(
         [figures.enlarge(p, 112) for p in cache.thumbnails(run.id, split, near.tolist())],
         caption=[
@@ -90,11 +105,14 @@ def describe(z: np.ndarray) -> None:
         st.subheader("The path between the two places")
         strip = cache.decode(run.id, latent.straight_path(z, other, 12))
         st.image(
-            figures.enlarge(latent.mosaic(strip[None]), 1600),
+            figures.enlarge(latent.mosaic(strip[None], gap=1), 1600),
             width="stretch",
             alt="Twelve decoded images from the first place to the second",
         )
-        widgets.look_for("Changes that are sudden mark a border: the decoder turns fast there.")
+        widgets.look_for(
+            "A sudden change between two neighbours: there the straight line from A "
+            "to B crosses a border between kinds of images."
+        )
 
 
 def compare(index: int) -> None:
@@ -104,7 +122,7 @@ def compare(index: int) -> None:
     change = figures.difference(datum.original, datum.reconstruction)
     rows = [figures.enlarge(p, 168) for p in (datum.original, datum.reconstruction)]
     columns = st.columns([1, 1, 1, 2])
-    columns[0].image(rows[0], caption="original", width="stretch")
+    columns[0].image(rows[0], caption="original, as the model sees it", width="stretch")
     columns[1].image(rows[1], caption="reconstruction, decoded from the mean of q", width="stretch")
     columns[2].image(
         change.repeat(6, 0).repeat(6, 1),
@@ -113,17 +131,13 @@ def compare(index: int) -> None:
     )
     columns[3].metric(
         "ELBO (nats)",
-        f"{datum.elbo:.1f} ± {datum.elbo_se:.1f}",
-        help="Mean of 256 draws of z, with its standard error.",
+        widgets.nats(datum.elbo, datum.elbo_se),
+        help="Mean of 256 draws of z from q, ± the standard error of that mean.",
     )
-    columns[3].markdown(f"rate {datum.rate:.2f} nats · distortion {datum.distortion:.1f} nats")
+    columns[3].markdown(f"rate {datum.rate:.1f} + distortion {datum.distortion:.1f} nats")
 
 
-st.fragment(explore, run_every=2.0 if runs.status(run.id).state in runs.ACTIVE else None)()
-
-
-@st.fragment
-def decoded_sheet() -> None:
+def decoded_sheet(at: np.ndarray | None) -> None:
     """The whole plane decoded, as a sheet one can click."""
     st.subheader("The plane decoded")
     pictures, controls = st.columns([5, 3], gap="large")
@@ -131,34 +145,34 @@ def decoded_sheet() -> None:
         "Spacing", ["z", "quantile"], default="z", required=True, key="spacing", bind="query-params"
     )
     n = controls.slider("Images a side", 5, 30, 15, key="side", bind="query-params")
-    side, at = latent.nodes(n, cache.RADIUS, spacing), places.current(run)
+    side = latent.nodes(n, cache.RADIUS, spacing)
     with pictures:
         url = places.sheet_url(run, axes, spacing, n)
         alt = "Decoded images on a grid of the plane; the arrow keys move from one to the next"
-        cell = sheet("sheet", url=url, rows=n, columns=n, alt=alt, chosen=None)
+        cell = sheet("sheet", url=url, rows=n, columns=n, alt=alt)
     if cell:
         where = cache.plane(run.id, axes, at)
         places.choose(run, where, [side[cell[1]], side[n - 1 - cell[0]]])
-        st.rerun()
+        st.rerun(scope="fragment")
     with controls:
         if at is not None:
             chosen = figures.enlarge(cache.decode(run.id, at), 224)
-            st.image(chosen, width=224, caption=f"chosen: z = ({places.written(at)})")
+            st.image(chosen, width=224, caption="the chosen place, decoded")
         widgets.look_for(
             "Click an image to choose its place. Spacing by z shows the square of three prior "
-            "deviations; by quantile every image stands for the same share of the prior, so the "
-            "sheet is a fair sample (Kingma & Welling 2014, figure 4)."
+            "standard deviations; by quantile every image stands for the same share of the prior "
+            "in this plane (Kingma & Welling 2014, figure 4)."
         )
 
 
-if epoch is None:
-    decoded_sheet()
+st.fragment(explore, run_every=2.0 if runs.status(run.id).state in runs.ACTIVE else None)()
 
 st.subheader("Does the encoder fill the prior?")
 st.plotly_chart(places.marginal_figure(run, split, axes, epoch), key="marginals")
 widgets.look_for(
-    "Where a coloured curve leaves the dashed one, samples from the prior land where few data "
-    "were encoded: holes and overcrowded spots both make samples worse than reconstructions."
+    "Where a coloured curve lies below the dashed one, samples from the prior land where few data "
+    "were encoded; where it lies above, the data crowd. Curves that agree are not proof: they are "
+    "marginals, and the two distributions may still differ between the axes."
 )
 widgets.explain(
     r"q(z) = \frac{1}{N}\sum_n q(z \mid x_n) \;\overset{?}{\approx}\; p(z) = \mathcal{N}(0, I)",

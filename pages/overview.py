@@ -37,21 +37,25 @@ def tour(run_id: str) -> None:
         st.image(figures.enlarge(datum.original, 224), width=200, alt="A handwritten digit")
         st.caption(f"A {datum.label} from the held-out set, each pixel black or white.")
     with two:
-        st.markdown("**2 · The encoder answers q(z given x)**")
+        st.markdown("**2 · The encoder answers $q(z \\mid x)$**")
         figure = figures.encoder_ellipse(points.loc[:3000], points.labels[:3000], centre, scale)
         st.plotly_chart(figure, key="tour-ellipse", config={"displayModeBar": False})
-        st.caption("Not a point but a normal distribution: in orange, one and two deviations.")
+        st.caption(
+            "Not a point but a normal distribution: the ellipses are one and two standard "
+            "deviations. Dots are other images, coloured by their digit."
+        )
     with three:
         st.markdown("**3 · Draw z from q, decode it**")
         strip = latent.mosaic(cache.decode(run_id, centre + scale * noise)[None])
         st.image(figures.enlarge(strip, 672), width="stretch", alt="Three decoded draws")
-        st.caption("Three draws, decoded: p(x given z) says how likely each pixel is white.")
+        st.caption("Three draws, decoded: $p(x \\mid z)$ says how likely each pixel is white.")
         st.markdown("**4 · Training raises a bound on log p(x)**")
         bar = figures.elbo_bar(datum.distortion, datum.rate)
         st.plotly_chart(bar, key="tour-elbo", config={"displayModeBar": False})
         st.caption(
-            f"ELBO = −(distortion + rate) = {datum.elbo:.1f} ± {datum.elbo_se:.1f} nats for this "
-            "image. Distortion: how badly x comes back. Rate: what the code z costs."
+            f"ELBO = −(distortion + rate) = {widgets.nats(datum.elbo, datum.elbo_se)} nats "
+            "for this image (256 draws of z; ± is their standard error). Distortion: how badly "
+            "x comes back. Rate: what the code z costs."
         )
 
 
@@ -60,28 +64,26 @@ def card(run_id: str) -> None:
     run = cache.run(run_id)
     axes = "pca" if run.config.latent_dim > 2 else "0,1"
     st.image(
-        cache.sprite(run_id, axes, n=15),
+        cache.sprite(run_id, axes, n=15, gap=1),
         width="stretch",
         alt=f"Decoded images on a grid of the latent plane of {run_id}",
     )
     st.markdown(f"**{widgets.plain(widgets.title(run_id))}**")
-    lines = runs.metrics(run_id)
-    held_out = lines[-1]["held_out"] if lines else None
     kind = {"mlp": "fully connected", "conv": "convolutional"}[run.config.body]
-    st.caption(
-        f"{run.config.dataset}, {kind}, {run.config.latent_dim} latent dimensions"
-        + (
-            f", held-out ELBO {held_out['elbo']:.1f} ± {held_out['elbo_se']:.1f} nats"
-            if held_out
-            else ""
-        )
-    )
+    about = [run.config.dataset, kind, f"{run.config.latent_dim} latent dimensions"]
+    if lines := runs.metrics(run_id):
+        last = lines[-1]
+        score = widgets.nats(last["held_out"]["elbo"], last["held_out"]["elbo_se"])
+        about.append(f"held-out ELBO {score} nats after {last['epoch']} epochs")
+    st.caption(", ".join(about))
     widgets.link("latent_space", "Open its latent space", run=run_id)
 
 
 st.subheader("One minute: what happens to one image")
 try:
-    tour(next((i for i in usable if cache.run(i).config.latent_dim == 2), usable[0]))
+    guide = next((i for i in usable if cache.run(i).config.latent_dim == 2), usable[0])
+    st.caption(f"Computed now, with the run {widgets.plain(widgets.title(guide))}.")
+    tour(guide)
 except (RunError, DataError) as error:
     st.warning(str(error))
 
@@ -97,7 +99,9 @@ with two:
 st.subheader("Trained runs")
 st.caption(
     "Each card shows what a grid of latent places decodes to, within three standard deviations "
-    "of the prior; of a run with more than two dimensions, along its principal plane."
+    "of the prior; of a run with more than two dimensions, along its principal plane. ELBOs are "
+    "means over up to 2,000 held-out images, ± one standard error over these images. Runs that "
+    "come with the project stand first, then your newest."
 )
 columns = st.columns(4)
 for position, run_id in enumerate(usable[:8]):

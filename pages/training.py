@@ -63,8 +63,9 @@ def live() -> None:
         st.subheader("IWAE-64")
         histories.chart("iwae", histories.by_split(records, "iwae", x), y_title="nats", **by)
         widgets.look_for(
-            "A tighter bound than the ELBO, on the first 100 data of each set: its distance from "
-            "log p(x) is smaller, but it is a bound still. " + histories.newest(records, "iwae")
+            "On average a tighter bound than the ELBO, with 64 draws (Burda et al. 2016); still a "
+            "bound. It is taken on the first 100 data of each set only: compare how it moves, not "
+            "its height, with the ELBO above. " + histories.newest(records, "iwae")
         )
     with right:
         st.subheader("Rate of each latent dimension")
@@ -80,7 +81,10 @@ def live() -> None:
         st.subheader("Active units")
         units = histories.values(records, x, lambda line: line["held_out"]["active_units"])
         histories.chart("units", units, y_title="dimensions", y_floor=0, **by)
-        widgets.look_for("Dimensions whose mean varies over the data by more than 0.01.")
+        widgets.look_for(
+            "Dimensions that carry something: those where the variance over the data of the "
+            "encoder's mean is above 0.01 (Burda et al. 2016)."
+        )
     with right:
         st.subheader("β and learning rate")
         schedule = histories.values(records, x, lambda line: line["beta"], "β, ")
@@ -102,12 +106,12 @@ running = any(state in runs.ACTIVE for state in widgets.states(chosen).values())
 st.fragment(live, run_every=1.0 if running and not paused else None)()
 
 widgets.explain(
-    r"\mathrm{ELBO} = \mathbb{E}_{q(z \mid x)}[\log p(x \mid z)] - \mathrm{KL}(q(z \mid x) \,\|\, "
-    r"p(z)) = -(D + R) \;\le\; \log p(x)",
+    r"\begin{aligned}\mathrm{ELBO} &= \mathbb{E}_{q(z \mid x)}[\log p(x \mid z)] "
+    r"- \mathrm{KL}(q(z \mid x) \,\|\, p(z)) \\ &= -(D + R) \;\le\; \log p(x)\end{aligned}",
     "Everything is in nats, summed over the pixels of an image and averaged over images; held-out "
     "and training values are on 2,000 data each (all, if there are fewer) under one fixed "
     "binarisation, with ± one standard error over these data.",
-    "Kingma & Welling 2014, eq. 2; Alemi et al. 2018 for rate and distortion",
+    "Kingma & Welling 2014, eq. 3; Alemi et al. 2018 for rate and distortion",
 )
 histories.downloads(chosen)
 widgets.show_source(objective)

@@ -104,10 +104,11 @@ def sprite(
     n: int = 21,
     radius: float = RADIUS,
     spacing: Spacing = "z",
+    gap: int = 0,
 ) -> bytes:
     """The decoded plane as one PNG of n by n pictures."""
     key = None if at is None else tuple(np.round(at, 4).tolist())
-    return _sprite(run_id, runs.stamp(run_id), axes, key, n, radius, spacing)
+    return _sprite(run_id, runs.stamp(run_id), axes, key, n, radius, spacing, gap)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -119,11 +120,12 @@ def _sprite(
     n: int,
     radius: float,
     spacing: Spacing,
+    gap: int,
 ) -> bytes:
     where = plane(run_id, axes, None if at is None else np.array(at))
     side = latent.nodes(n, radius, spacing)
     grid = latent.decoded_grid(_run(run_id, stamp).model, where, side, side)
-    return latent.png(latent.mosaic(grid))
+    return latent.png(latent.mosaic(grid, gap))
 
 
 def decode(run_id: str, z: np.ndarray) -> np.ndarray:

@@ -15,6 +15,12 @@ from scipy.special import ndtr
 #: Okabe and Ito's colours, in an order that keeps neighbours apart on light and dark.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7AE6", "#999999")
 
+#: Colours of the labels, as in the plane (``ui/canvas/colour.js``): ten apart for every eye.
+LABEL_COLOURS = (
+    *("#b01000", "#f89878", "#988800", "#e8d800", "#38f0e0"),
+    *("#0088e8", "#4028f8", "#a8b0f8", "#8828a8", "#f838a0"),
+)
+
 Curve = tuple[Sequence[float], Sequence[float]]
 
 
@@ -136,13 +142,13 @@ def marginals(loc: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> go.Fi
 
     Returns:
         Lines: the prior, then the mean over the data of the density of q, one line an axis,
-        averaged over bins of a tenth (single narrow q would be spikes).
+        averaged over bins of 0.05 (single narrow q would be spikes).
 
     Example:
         >>> len(marginals(np.zeros((5, 2)), np.ones((5, 2)), ["z1", "z2"]).data)
         3
     """
-    edges = np.linspace(-5, 5, 101)
+    edges = np.linspace(-5, 5, 201)
     t = (edges[1:] + edges[:-1]) / 2
     figure = _figure(x_title="z (standard deviations of the prior)", y_title="density", height=320)
     prior = np.exp(-0.5 * t**2) / np.sqrt(2 * np.pi)
@@ -186,25 +192,25 @@ def encoder_ellipse(
     Example:
         >>> figure = encoder_ellipse(np.zeros((3, 2)), np.zeros(3), np.zeros(2), np.ones(2))
         >>> [round(float(trace.x.max()), 1) for trace in figure.data[1:]]
-        [1.0, 2.0, 0.0]
+        [1.0, 1.0, 2.0, 2.0]
     """
-    steps = [(i / (len(COLOURS) - 1), colour) for i, colour in enumerate(COLOURS)]
+    n = len(LABEL_COLOURS)
+    steps = [(i / (n - 1), colour) for i, colour in enumerate(LABEL_COLOURS)]
     figure = _figure(x_title="z1", y_title="z2", height=300)
     figure.add_scattergl(
         x=loc[:, 0],
         y=loc[:, 1],
         mode="markers",
-        marker={"size": 4, "color": labels % len(COLOURS), "colorscale": steps, "opacity": 0.5},
+        marker={"size": 4, "color": labels % n, "cmin": 0, "cmax": n - 1, "colorscale": steps},
+        opacity=0.5,
         hoverinfo="skip",
     )
     angle = np.linspace(0, 2 * np.pi, 73)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     for deviations in (1, 2):
         x, y = centre[:, None] + deviations * scale[:, None] * circle
-        figure.add_scatter(x=x, y=y, mode="lines", line={"color": "#D55E00", "width": 3})
-    figure.add_scatter(
-        x=centre[:1], y=centre[1:2], mode="markers", marker={"color": "#D55E00", "size": 8}
-    )
+        for colour, width in (("#FFFFFF", 6), ("#000000", 3)):  # seen on any ground
+            figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width})
     figure.update_layout(showlegend=False, margin={"t": 8})
     figure.update_xaxes(range=[-4, 4])
     figure.update_yaxes(range=[-4, 4], scaleanchor="x")

@@ -24,7 +24,8 @@ def pick_runs() -> list[str]:
     """
     ids = runs.ids()
     asked = [i for i in st.query_params.get("runs", "").split(",") if i]
-    if gone := [i for i in asked if i not in ids]:
+    gone = [i for i in asked if i not in ids]
+    if gone and "runs-shown" not in st.session_state:  # a link; what is deleted here just goes
         st.warning(
             f"There is no run “{widgets.plain(gone[0])}”: it was deleted, or the link is wrong."
         )
@@ -129,7 +130,7 @@ def newest(records: Records, field: str = "elbo") -> str:
     parts = []
     for name, lines in records.items():
         last = lines[-1]["held_out"]
-        value = f"{last[field]:.1f} ± {last[field + '_se']:.1f}"
+        value = widgets.nats(last[field], last[f"{field}_se"])
         parts.append(f"{widgets.plain(name)}: {value} nats (held-out, epoch {lines[-1]['epoch']})")
     return " · ".join(parts)
 

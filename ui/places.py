@@ -22,8 +22,17 @@ from vae.snapshots import GRID_NODES, GRID_RADIUS
 BACKDROP_NODES = 25
 
 
+def shown(z: np.ndarray) -> str:
+    """A latent as people write it; of a long one the six largest coordinates."""
+    numbers = [f"{x:.2f}".replace("-", "−") for x in z]
+    if len(z) <= 6:
+        return f"z = ({', '.join(numbers)})"
+    largest = sorted(np.argsort(np.abs(z))[-6:])
+    return ", ".join(f"z{d + 1} = {numbers[d]}" for d in largest) + ", the others nearer to 0"
+
+
 def written(z: np.ndarray) -> str:
-    """A latent as text, for the page and the URL."""
+    """A latent as text for a URL."""
     return ",".join(f"{x:.3f}".rstrip("0").rstrip(".") for x in z)
 
 
@@ -47,6 +56,7 @@ def _from_url(name: str, run: Run) -> np.ndarray | None:
     except ValueError:
         z = np.array([np.nan])
     if z.shape == (run.config.latent_dim,) and np.isfinite(z).all() and np.abs(z).max() <= 1e3:
+        st.session_state["place-of"] = run.id
         return z
     del st.query_params[name]
     if st.session_state.get("place-of") in (None, run.id):
@@ -63,6 +73,11 @@ def choose(run: Run, where: Plane, p: list[float], *, to: bool = False) -> None:
     st.session_state["place-of"] = run.id
     if not to:
         st.query_params.pop("datum", None)
+
+
+def forget_second() -> None:
+    """Takes the second place away."""
+    st.query_params.pop("to", None)
 
 
 def chosen_datum(run: Run, split: Split) -> int | None:
@@ -132,7 +147,8 @@ def pick_epoch(run: Run) -> int | None:
         value=run.epoch,
         key="epoch",
         bind="query-params",
-        help="Drag to see the plane as it was; the last one is the model itself.",
+        help="Drag to see the plane as it was; the last one is the model itself. The epochs that "
+        "were kept lie closer together early on, where most happens.",
     )
     return None if epoch == run.epoch else int(epoch)
 
@@ -159,7 +175,9 @@ def plane_data(
             "url": f"/api/points?{urlencode({**ask, 'split': split, 'colour': colour})}",
             "mode": "label" if colour == "labels" else "value",
             "labels": list(cache.label_names(run.id)),
-            "title": {"labels": "Label", "rate": "Rate (nats)", "elbo": "ELBO (nats)"}[colour],
+            "title": {"labels": "Label", "rate": "Rate (nats)", "elbo": "ELBO (nats, 1 draw)"}[
+                colour
+            ],
             "range": limits,
         },
         "backdrop": _backdrop(run, ask | through, axes, epoch, radius),

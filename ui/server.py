@@ -40,8 +40,7 @@ async def lifespan(app: object) -> AsyncIterator[dict[str, object]]:
             stack.callback(owners.serve().release)
             owners.reconcile()
             runs.empty_trash()
-        threading.Thread(target=jobs.start, daemon=True).start()
-        _warm_up()
+        threading.Thread(target=_warm_up, daemon=True).start()
         try:
             yield {}
         finally:
@@ -49,9 +48,10 @@ async def lifespan(app: object) -> AsyncIterator[dict[str, object]]:
 
 
 def _warm_up() -> None:
-    """Does once what would make the first person wait, and freezes it.
+    """Does once what would make people wait later, while the first page is on its way.
 
-    Streamlit collects garbage after every rerun: what is loaded now need not be looked at then.
+    Streamlit collects garbage after every rerun: what is loaded and frozen now need not be looked
+    at then. The workers come last, for they want both cores for some seconds.
     """
     import pandas  # noqa: F401
     import plotly.graph_objects  # noqa: F401
@@ -60,6 +60,7 @@ def _warm_up() -> None:
     flops_per_datum(RunConfig())  # the meta device takes seconds to come up
     gc.collect()
     gc.freeze()
+    jobs.start()
 
 
 def _answer(view: Callable[[Request], Response]) -> Callable[[Request], Response]:

@@ -60,6 +60,11 @@ def _form() -> RunConfig | None:
             f"{count_parameters(config):,} parameters · {config.epochs} epochs of {n_train:,} "
             f"data · about {widgets.duration(max(2, seconds))} on one core"
         )
+        if not data.available(config.dataset):
+            st.caption(
+                f"{config.dataset} is not here yet: it is downloaded first. If that fails, the "
+                "bundled cut of MNIST (10,000 images) is used, and said."
+            )
         return config
     return None
 
@@ -102,13 +107,25 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         ", ".join(map(str, preset.hidden)),
         key=key("hidden"),
         help="mlp: widths of the layers, such as 400, 200. conv: two numbers of channels and the "
-        "width of a dense layer, such as 16, 32, 128.",
+        "width of a dense layer, such as 16, 32, 256.",
     )
     fields |= {
-        "body": choose("Body", "body", ["mlp", "conv"], "Fully connected, or convolutional."),
+        "body": choose(
+            "Body",
+            "body",
+            ["mlp", "conv"],
+            "mlp: fully connected. conv: two convolutions and a dense layer.",
+        ),
         "hidden": _sizes(hidden),
-        "activation": choose("Activation", "activation", ["relu", "tanh"], "Between the layers."),
-        "latent_dim": number("Latent dimensions", "latent_dim", "2 can be seen whole.", step=1),
+        "activation": choose(
+            "Activation", "activation", ["relu", "tanh"], "The function between two layers."
+        ),
+        "latent_dim": number(
+            "Latent dimensions",
+            "latent_dim",
+            "Length of the code z. Two dimensions can be seen whole, on a plane.",
+            step=1,
+        ),
         "likelihood": choose(
             "Likelihood p(x|z)",
             "likelihood",
@@ -121,7 +138,12 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         "objective": choose(
             "Objective", "objective", ["elbo", "iwae"], "The bound that training raises."
         ),
-        "k": number("K, samples of the IWAE bound", "k", "1 for the ELBO.", step=1),
+        "k": number(
+            "K, samples of the IWAE bound",
+            "k",
+            "Draws of z per image in the IWAE bound; the ELBO takes 1.",
+            step=1,
+        ),
         "beta": number(
             "β", "beta", "Weight of the rate in training; a reported ELBO never has it.", step=0.5
         ),
@@ -145,7 +167,10 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         "seed": number("Seed", "seed", "Decides every random number of the run.", step=1),
         "device": choose("Device", "device", ["auto", "cpu", "cuda"], "auto: a GPU if any."),
         "evaluate_every": number(
-            "Evaluate every (epochs)", "evaluate_every", "Points on the curves.", step=1
+            "Evaluate every (epochs)",
+            "evaluate_every",
+            "How often the curves get a point and the plane is kept.",
+            step=1,
         ),
     }
     return fields
@@ -162,7 +187,9 @@ def _train_button(config: RunConfig | None) -> None:
     pressed = st.button(
         "Train", type="primary", width="stretch", disabled=config is None, key="train"
     )
-    if notice := st.session_state.pop("train-notice", None):
+    if pressed:
+        st.session_state.pop("notice", None)
+    if notice := st.session_state.get("notice"):
         st.warning(notice)
     if not pressed or config is None:
         return
@@ -189,8 +216,10 @@ def _with_data(config: RunConfig) -> RunConfig:
 
     name, notice = data.ensure(config.dataset, show)
     bar.empty()
-    st.session_state["train-notice"] = notice
-    return config.model_copy(update={"dataset": name})
+    if notice is None:
+        return config
+    st.session_state["notice"] = notice
+    return config.model_copy(update={"dataset": name, "name": f"{config.name} on {name}"[:80]})
 
 
 def _queue() -> None:
@@ -221,7 +250,7 @@ def _row(run_id: str, status: Status) -> None:
         if status.state == "running":
             text = f"epoch {status.epoch}/{status.epochs}"
             if status.samples_per_second:
-                text += f" · {status.samples_per_second:,.0f}/s"
+                text += f" · {status.samples_per_second:,.0f} images/s"
             if status.eta is not None:
                 text += f" · {widgets.duration(status.eta)} left"
             st.progress(status.progress, text)
@@ -249,6 +278,8 @@ def _buttons(run_id: str, status: Status) -> None:
         elif status.state != "finished":
             st.button("Resume", key=f"resume-{run_id}", on_click=_do, args=(_resume, run_id))
         st.button("Delete", key=f"delete-{run_id}", on_click=_do, args=(_delete, run_id))
+    if status.epoch:
+        widgets.link("latent_space", "Latent space", run=run_id)
 
 
 def _place_in_queue(run_id: str) -> int:
@@ -262,7 +293,7 @@ def _do(action: Any, run_id: str) -> None:
     try:
         action(run_id)
     except (RunError, jobs.JobsError) as error:
-        st.session_state["train-notice"] = str(error)
+        st.session_state["notice"] = str(error)
 
 
 def _stop(run_id: str) -> None:

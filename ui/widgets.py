@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def title(run_id: str) -> str:
         name = runs.read_config(run_id).name
     except RunError:
         return run_id
-    return run_id if run_id.startswith(name) else f"{name} · {run_id}"
+    plainly = re.fullmatch(rf"{re.escape(name)}(-[0-9a-f]{{4}})?", run_id)
+    return run_id if not name or plainly else f"{name} · {run_id}"
 
 
 def pick_run() -> Run:
@@ -97,6 +99,16 @@ def show_source(*functions: Callable[..., object]) -> None:
     with st.expander("The code behind this page"):
         for function in functions:
             st.code(inspect.getsource(inspect.unwrap(function)), language="python")
+
+
+def nats(value: float, standard_error: float | None = None) -> str:
+    """A number of nats with its standard error, in one piece: −134.9 ± 1.1."""
+    error = (
+        ""
+        if standard_error is None
+        else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{standard_error:.1f}"
+    )
+    return f"{value:.1f}".replace("-", "−") + error
 
 
 def plain(text: str) -> str:

@@ -69,7 +69,13 @@ def train(config: RunConfig) -> int:
         dataset, notice = data.ensure(config.dataset, told)
     if notice:
         print(notice, file=sys.stderr)
-        config = RunConfig(**{**config.model_dump(), "dataset": dataset})
+        config = RunConfig(
+            **{
+                **config.model_dump(),
+                "dataset": dataset,
+                "name": f"{config.name} on {dataset}"[:80],
+            }
+        )
     run_id = runs.create(config)
     print(run_id, flush=True)
     return _train(run_id)

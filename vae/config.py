@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -154,20 +154,44 @@ def explain(error: ValidationError) -> str:
         ...     RunConfig(latent_dim=0)
         ... except ValidationError as error:
         ...     print(explain(error))
-        latent_dim: input should be greater than or equal to 1 (not 0).
+        latent_dim must be at least 1 (not 0).
     """
-    sentences = []
-    for item in error.errors(include_url=False, include_context=False):
-        field = ".".join(str(part) for part in item["loc"])
+    sentences: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        field = str(item["loc"][0]) if item["loc"] else ""
+        sentences.setdefault(field, _sentence(field, item))
+    return " ".join(sentences.values())
+
+
+def _sentence(field: str, item: Any) -> str:
+    """What is wrong with one field, without the words of a type checker."""
+    if item["type"] == "extra_forbidden":
+        return f"{field}: there is no such field."
+    if not field:
         message = item["msg"].removeprefix("Value error, ").rstrip(".")
-        if item["type"] == "extra_forbidden":
-            sentences.append(f"{field}: there is no such field.")
-        elif field:
-            message = message[0].lower() + message[1:]
-            sentences.append(f"{field}: {message} (not {item['input']!r:.60}).")
-        else:
-            sentences.append(message[0].upper() + message[1:] + ".")
-    return " ".join(sentences)
+        return message[0].upper() + message[1:] + "."
+    rule = _RULES.get(item["type"], "is not usable: " + item["msg"][:1].lower() + item["msg"][1:])
+    return f"{field} {rule.format(**item.get('ctx', {}))} (not {item['input']!r:.60})."
+
+
+#: What each kind of error asks for; the braces are filled from the field's own limits.
+_RULES = {
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "int_parsing": "takes whole numbers",
+    "int_type": "takes whole numbers",
+    "int_from_float": "takes whole numbers",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be one of {expected}",
+    "string_too_long": "may have at most {max_length} characters",
+    "string_type": "must be a text",
+    "too_short": "needs at least {min_length} entry",
+    "too_long": "may have at most {max_length} entries",
+}
 
 
 def read_config(text: str) -> RunConfig:

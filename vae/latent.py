@@ -214,10 +214,12 @@ def decoded_grid(model: VAE, plane: Plane, x: np.ndarray, y: np.ndarray) -> np.n
     return decode_pictures(model, plane.to_latent(points))
 
 
-def mosaic(pictures: np.ndarray) -> np.ndarray:
-    """Lays pictures (rows, columns, H, W) out as one of (rows H, columns W)."""
-    rows, columns, height, width = pictures.shape
-    return pictures.swapaxes(1, 2).reshape(rows * height, columns * width)
+def mosaic(pictures: np.ndarray, gap: int = 0) -> np.ndarray:
+    """Lays pictures (rows, columns, H, W) out as one, with grey lines of ``gap`` pixels between."""
+    framed = np.pad(pictures, ((0, 0), (0, 0), (0, gap), (0, gap)), constant_values=96)
+    rows, columns, height, width = framed.shape
+    whole = framed.swapaxes(1, 2).reshape(rows * height, columns * width)
+    return whole[: rows * height - gap, : columns * width - gap]
 
 
 def png(grey: np.ndarray) -> bytes:

@@ -70,7 +70,7 @@ def test_overview_shows_a_card_for_each_run(trained):
 def test_a_place_in_the_link_is_decoded_with_its_prior_density(trained):
     app = open_page("latent_space", run=trained[2], z="1,2")
     expected = -0.5 * 5 - np.log(2 * np.pi)
-    assert app.metric[0].value == f"{expected:.2f}"
+    assert app.metric[0].value == f"−{-expected:.2f}"
     assert plane_data(app)["picks"] == [{"p": [1.0, 2.0], "label": "A"}]
 
 
@@ -154,7 +154,9 @@ def test_a_wrong_field_is_named_and_train_waits(no_workers):
     app = open_page("overview")
     form = f"form-{PRESETS['mnist-subset-2d'].name}"
     app.text_input(key=f"{form}-hidden").set_value("400, wide").run()
-    assert "hidden.1" in texts(app) and app.button(key="train").disabled
+    assert (
+        "hidden takes whole numbers (not 'wide')" in texts(app) and app.button(key="train").disabled
+    )
     app.text_input(key=f"{form}-hidden").set_value("8192, 8192, 8192").run()
     assert "parameters and the limit is" in texts(app) and app.button(key="train").disabled
     app.text_input(key=f"{form}-hidden").set_value("64").run()
@@ -211,6 +213,26 @@ def test_a_run_whose_data_are_not_here_is_said(trained):
     path.write_text(path.read_text().replace('"digits"', '"kmnist"'))
     assert "kmnist" in texts(open_page("latent_space", run=trained[2]))
     open_page("overview")
+
+
+def test_the_second_place_can_be_removed(trained):
+    app = open_page("latent_space", run=trained[2], z="1,2", to="-1,0")
+    (button,) = [b for b in app.button if b.label == "Remove the second place"]
+    button.click().run()
+    assert plane_data(app)["path"] is None and not app.exception
+
+
+def test_another_run_forgets_a_place_that_does_not_fit_it(trained):
+    app = open_page("latent_space", run=trained[2], z="1,2")
+    app.selectbox(key="run-picked").select(trained[5]).run()
+    assert plane_data(app)["picks"] == [] and "no point of this run" not in texts(app)
+
+
+def test_a_place_at_a_past_epoch_has_no_decoder(trained):
+    app = open_page("latent_space", run=trained[2], z="1,2")
+    app.select_slider[0].set_value(1).run()
+    data = plane_data(app)
+    assert data["decode"] == "" and data["picks"][0]["p"] == [1.0, 2.0] and not app.exception
 
 
 def test_a_name_is_shown_as_it_was_typed_and_fetches_nothing(no_workers):

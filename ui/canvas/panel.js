@@ -52,6 +52,26 @@ export class Panel {
   }
 
   /**
+   * Rest on a picture that is there already, or on none.
+   * @param {import("./picture.js").Grey | null} grey
+   * @param {Words} words
+   */
+  settle(grey, words) {
+    this.request.abort();
+    this.settled = { grey, kind: grey ? "Preview" : "", words };
+    this.trouble("decode", "");
+  }
+
+  /** Rest on nothing, as at the beginning. */
+  forget() {
+    this.request.abort();
+    this.settled = null;
+    this.screen.classList.add("empty");
+    this.trouble("decode", "");
+    this.rest();
+  }
+
+  /**
    * Fetch one decoded picture to rest on; a later call makes an earlier one void.
    * @param {string} url
    * @param {Words} words

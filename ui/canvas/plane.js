@@ -84,7 +84,10 @@ class Plane {
     this.api = api;
     this.theme = readTheme(this.root);
     this.root.style.setProperty("--height", `${data.height}px`);
-    if (before?.view_key !== data.view_key) this.camera.begin(data.view);
+    if (before?.view_key !== data.view_key) {
+      this.camera.begin(data.view);
+      if (before && !data.picks.length) this.forget();
+    }
     this.layers.takePoints(data.points);
     this.layers.takeBackdrop(data.backdrop, this.theme.ink);
     this.picks.receive(data.picks);
@@ -92,8 +95,16 @@ class Plane {
     this.layout();
   }
 
+  /** Another space: what was picked in the last one means nothing here. */
+  forget() {
+    this.shown = { p: null, by: "" };
+    this.pending = this.pointer = this.clicked = this.hit = null;
+    this.panel.forget();
+  }
+
   /** @param {"points" | "backdrop"} what */
   layerTaken(what) {
+    if (what === "backdrop" && !this.data.decode && this.shown.p) this.decode(this.shown.p, "");
     if (what === "points") {
       const meta = this.layers.points?.meta ?? null;
       const legendOf = JSON.stringify(meta && { ...meta, url: "" });
@@ -172,7 +183,8 @@ class Plane {
   }
 
   /**
-   * Fetch the exact picture of a place; the mix stands in for it.
+   * Fetch the exact picture of a place; the mix stands in for it, and where the page names no
+   * decoder (the weights of a past epoch are gone) the mix is all there is.
    * @param {[number, number]} p
    * @param {string} about
    */
@@ -180,6 +192,12 @@ class Plane {
     const by = this.data.decode;
     this.shown = { p, by };
     const words = { z: this.words(p), about };
+    if (!by) {
+      this.panel.settle(this.layers.preview(p), words);
+      this.redraw(false);
+      this.describe();
+      return;
+    }
     const done = this.panel.decode(`${by}&p=${p[0]},${p[1]}`, words, this.layers.preview(p));
     this.redraw(false);
     await done;

@@ -14,6 +14,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const image = parentElement.querySelector("img");
   const mark = parentElement.querySelector(".mark");
   image.alt = data.alt;
+  const lines = parentElement.querySelector(".lines");
+  lines.style.backgroundSize = `${100 / data.columns}% ${100 / data.rows}%`;
   if (image.getAttribute("src") !== data.url) image.src = data.url;
   const place = (row, column) => {
     mark.style.cssText = `left:${(100 * column) / data.columns}%;top:${(100 * row) / data.rows}%;` +
@@ -43,12 +45,16 @@ _CSS = """
 img { width: 100%; image-rendering: pixelated; cursor: crosshair; border-radius: 4px; }
 img:focus-visible { outline: 3px solid var(--st-primary-color); }
 .mark { position: absolute; box-sizing: border-box; border: 3px solid #d55e00; }
-.mark { pointer-events: none; }
+.lines { position: absolute; inset: 0; border-radius: 4px;
+  background-image: linear-gradient(to right, #606060 1px, transparent 1px),
+    linear-gradient(to bottom, #606060 1px, transparent 1px); }
+.lines, .mark { pointer-events: none; }
 """
 
 _component = st.components.v2.component(
     "picture_sheet",
-    html='<div class="sheet"><img tabindex="0" data-testid="sheet"><div class="mark"></div></div>',
+    html='<div class="sheet"><img tabindex="0" data-testid="sheet"><div class="lines"></div>'
+    '<div class="mark"></div></div>',
     css=_CSS,
     js=_JS,
 )
