@@ -63,7 +63,7 @@ def explore() -> None:
         if places.second(run) is not None:
             st.button("Remove the second place", on_click=places.forget_second)
     if places.take(run, where, picked, split, second=second):
-        st.rerun(scope="fragment")
+        widgets.rerun_fragment()
     if epoch is not None:
         widgets.look_for(
             f"The plane after epoch {epoch}: the groups part while the encoder learns. The weights "
@@ -153,7 +153,7 @@ def decoded_sheet(at: np.ndarray | None) -> None:
     if cell:
         where = cache.plane(run.id, axes, at)
         places.choose(run, where, [side[cell[1]], side[n - 1 - cell[0]]])
-        st.rerun(scope="fragment")
+        widgets.rerun_fragment()
     with controls:
         if at is not None:
             chosen = figures.enlarge(cache.decode(run.id, at), 224)

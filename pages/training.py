@@ -37,6 +37,7 @@ def live() -> None:
     records = {widgets.title(run_id): runs.metrics(run_id) for run_id in chosen}
     records = {name: lines for name, lines in records.items() if lines}
     histories.show_states(chosen)
+    histories.warn_if_mixed(chosen)
     if not records:
         st.info("Waiting for the first evaluation: it is written before the first epoch.")
         return

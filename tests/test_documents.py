@@ -25,7 +25,7 @@ def test_every_link_leads_somewhere_and_nothing_was_left_to_fill_in(path):
 
 def test_the_readme_names_every_page():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    titles = re.findall(r'title="([^"]+)"', (ROOT / "ui" / "main.py").read_text(encoding="utf-8"))
+    titles = re.findall(r', title="([^"]+)"', (ROOT / "ui" / "main.py").read_text(encoding="utf-8"))
     assert titles and all(f"| {title} |" in text for title in titles)
 
 

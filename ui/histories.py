@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -67,6 +68,20 @@ def show_states(chosen: list[str]) -> None:
     for run_id in chosen:
         if run_id not in found:
             st.warning(f"The run {widgets.plain(run_id)} was deleted; the other curves stay.")
+
+
+def warn_if_mixed(chosen: list[str]) -> None:
+    """Nats of different data are different things."""
+    known = {}
+    for run_id in chosen:
+        with suppress(RunError):  # said by show_states
+            config = runs.read_config(run_id)
+            known[run_id] = (config.dataset.removesuffix("-subset"), config.binarisation == "none")
+    if len(set(known.values())) > 1:
+        st.info(
+            "These runs were trained on different data: compare the shapes of their curves, not "
+            "their heights, for nats of different data cannot be compared."
+        )
 
 
 def by_split(records: Records, field: str, x: str) -> dict[str, figures.Curve]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from ui import cache
 from vae import runs
@@ -81,6 +82,14 @@ def link(page: str, label: str, **query: str) -> None:
     """A link to another page, by the name of its file."""
     icon = ":material/arrow_forward:"
     st.page_link(PAGES / f"{page}.py", label=label, icon=icon, query_params=query or None)
+
+
+def rerun_fragment() -> None:
+    """Runs the fragment again; the whole page, where a full run took the event along."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:
+        st.rerun()
 
 
 def look_for(text: str) -> None:
