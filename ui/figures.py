@@ -71,7 +71,13 @@ def curves(
     return {
         "animation": False,
         "grid": {"left": 16, "right": 24, "top": 64, "bottom": 40, "containLabel": True},
-        "legend": {"top": 0, "type": "scroll", "textStyle": {"fontSize": 14}},
+        "legend": {
+            "top": 0,
+            "type": "scroll",
+            "textStyle": {"fontSize": 14},
+            "itemWidth": 36,
+            "itemStyle": {"opacity": 0},  # the line alone, solid or dashed
+        },
         "tooltip": {"trigger": "axis", "valueFormatter": "%.2f"},
         "toolbox": {
             "right": 8,

@@ -12,7 +12,7 @@ from ui.widgets import PAGES
 HERE = Path(__file__).parent
 
 st.set_page_config(page_title="ELBO Room", page_icon=HERE / "icon.png", layout="wide")
-st.html(HERE / "narrow.css")
+st.html(HERE / "style.css")
 
 page = st.navigation(
     [

@@ -100,6 +100,32 @@ def test_a_click_anywhere_decodes_and_the_link_keeps_it(page, url, trained_here,
     assert all(address.startswith(local) for address in requests)
 
 
+def test_a_past_epoch_shows_a_mix_and_another_run_starts_afresh(page, url, trained_here, folder):
+    page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5&epoch=1")
+    caption, status = page.get_by_test_id("plane-caption"), page.get_by_test_id("plane-status")
+    expect(caption).to_contain_text("Preview")
+    page.wait_for_timeout(500)
+    early = shown(page)
+    canvas = page.get_by_test_id("plane-canvas")
+    canvas.click(position={"x": 200, "y": 150})
+    expect(caption).to_contain_text("Preview")
+    assert status.inner_text() == "" and page.get_by_text("The plane after epoch 1").count() == 1
+
+    page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5")
+    expect(caption).to_contain_text("Decoded")
+    assert apart(early, shown(page)) > 2 and status.inner_text() == ""
+
+    other = runs.create(RunConfig(dataset="digits", hidden=(8,), latent_dim=3, epochs=1))
+    train.train(other)
+    page.reload()
+    expect(caption).to_contain_text("Decoded")
+    page.get_by_role("combobox", name="Run").click()
+    page.get_by_role("option", name=other).click()
+    expect(caption).not_to_contain_text("Decoded")
+    assert "z=" not in page.url.split("?")[1].replace("axes", "")
+    runs.delete(other)
+
+
 def test_two_picks_draw_the_path_between_them(page, url, trained_here):
     page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5")
     page.get_by_test_id("plane-canvas").wait_for()
