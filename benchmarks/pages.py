@@ -28,17 +28,8 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.browser.chromium import find  # noqa: E402
+from tests.browser.chromium import FLAGS, find  # noqa: E402
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 RUN = "mnist-2d"
 OPTIONS = ("--server.headless", "true", "--server.port")
 PORT = 8787

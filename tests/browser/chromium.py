@@ -11,6 +11,15 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 APT = "apt-get update && apt-get install --yes --no-install-recommends chromium"
 NONE = (

@@ -86,7 +86,7 @@ def test_a_click_anywhere_decodes_and_the_link_keeps_it(page, url, trained_here,
     first = shown(page)
     click_plane(page, 0.6, 0.7)
     page.wait_for_function("/z=[^&]*(,|%2C)-/.test(document.location.search)")
-    expect(page.get_by_text("The chosen place")).to_be_visible()
+    expect(page.get_by_role("heading", name="The chosen place")).to_be_visible()
     second = shown(page)
     assert apart(before, first) > 5 and apart(first, second) > 5
 
