@@ -73,7 +73,7 @@ def test_flags_change_a_preset_or_a_file(
 def test_wrong_fields_are_named(
     tmp_path: Path, runs_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert refused(capsys, "train", "--latent-dim", "0").startswith("latent_dim: ")
+    assert refused(capsys, "train", "--latent-dim", "0").startswith("latent_dim must ")
     assert "set objective to iwae" in refused(capsys, "train", "--k", "5")
     both = ("--preset", "digits-2d", "--config", "x.json")
     assert "give one of the two" in refused(capsys, "train", *both)
@@ -81,7 +81,7 @@ def test_wrong_fields_are_named(
     assert "cannot be read (No such file" in refused(capsys, "train", "--config", str(file))
     for text, sentence in {
         '{"latent_dimension": 2}': "latent_dimension: there is no such field.",
-        '{"epochs": 0}': "epochs: input should be greater than or equal to 1 (not 0).",
+        '{"epochs": 0}': "epochs must be at least 1 (not 0).",
         "latent_dim: 2": "it is no JSON.",
         json.dumps({"version": CONFIG_VERSION + 1, "new": 1}): "newer ELBO Room",
     }.items():

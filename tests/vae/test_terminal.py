@@ -79,7 +79,7 @@ def test_train_and_evaluate(tmp_path: Path) -> None:
     assert answer["standard_error"] == pytest.approx(values.std(ddof=1) / 30**0.5, rel=1e-12)
     assert list(tmp_path.iterdir()) == [kept]
     code, out, err = terminal("train", "--latent-dim", "0")
-    assert (code, out) == (1, "") and err.startswith("latent_dim: ") and err.count("\n") == 1
+    assert (code, out) == (1, "") and err.startswith("latent_dim must ") and err.count("\n") == 1
 
 
 def test_interrupt_stops_with_a_checkpoint_and_resume_goes_on(
