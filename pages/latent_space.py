@@ -71,6 +71,11 @@ def explore() -> None:
             "go back to the last epoch for exact decodes, nearest data, path and sheet."
         )
         return
+    if len(run.config.shape) == 1:
+        st.caption(
+            "The data of this run are points in the plane: a picture is a map from −4 to 4 both "
+            "ways, bright where $p(x \\mid z)$ is dense, or where a datum lies."
+        )
     widgets.look_for(HINTS[colour])
     if at is not None:
         describe(at)

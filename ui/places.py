@@ -130,6 +130,13 @@ def _busiest(run: Run) -> list[int]:
     return [int(d) for d in np.argsort(spread)[::-1][:12]]
 
 
+def _plane_names(run: Run, axes: str) -> list[str]:
+    """What the two axes of a plane are called."""
+    if run.config.latent_dim == 1:
+        return ["z1", "no second dimension"]
+    return ["PC 1", "PC 2"] if axes == "pca" else _axis_names(axes).split(", ")
+
+
 def _axis_names(axes: str) -> str:
     """ "0,1" as people count: z1, z2."""
     return ", ".join(f"z{int(a) + 1}" for a in axes.split(","))
@@ -182,7 +189,7 @@ def plane_data(
         },
         "backdrop": _backdrop(run, ask | through, axes, epoch, radius),
         "decode": f"/api/decode?{urlencode({**ask, **through})}" if epoch is None else "",
-        "axes": ["PC 1", "PC 2"] if axes == "pca" else _axis_names(axes).split(", "),
+        "axes": _plane_names(run, axes),
         "view": _view(radius),
         "view_key": f"{run.id}-{axes}",
         "picks": [{"p": p, "label": name} for p, name in at_plane],
@@ -234,7 +241,7 @@ def marginal_figure(run: Run, split: Split, axes: str, epoch: int | None) -> go.
     """The aggregate posterior along the two axes of the plane, against the prior."""
     shown, where = cache.points(run.id, split, epoch), cache.plane(run.id, axes)
     xx, _, yy = where.covariance(shown.scale).T
-    names = ["PC 1", "PC 2"] if axes == "pca" else _axis_names(axes).split(", ")
+    names = _plane_names(run, axes)
     loc, scale = where.project(shown.loc), np.sqrt(np.stack([xx, yy], axis=1))
     n_axes = min(2, run.config.latent_dim)
     return figures.marginals(loc[:, :n_axes], scale[:, :n_axes], names[:n_axes])

@@ -102,8 +102,8 @@ def _sprite(request: Request) -> Response:
         return Response(cache.snapshot(run_id, epoch).grid, headers=_FOREVER)
     axes = _axes(run_id, ask.get("axes", "0,1"))
     n, radius = _numbers(f"{ask.get('n', 21)},{ask.get('radius', 3)}", 2)
-    if not (2 <= n <= 41 and 0 < radius <= 20):
-        raise BadRequest("A grid has 2 to 41 nodes a side and a radius of at most 20.")
+    if not (2 <= n <= 41 and 0 < radius <= 1e3):
+        raise BadRequest("A grid has 2 to 41 nodes a side, and a radius above 0.")
     spacing = _one_of(ask.get("spacing", "z"), "z", "quantile")
     at = _at(run_id, ask.get("at"))
     png = cache.sprite(run_id, axes, at, int(n), float(radius), spacing)

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ui import jobs
-from vae import latent, runs
+from vae import latent, runs, train
 from vae.config import PRESETS, RunConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -233,6 +233,25 @@ def test_a_place_at_a_past_epoch_has_no_decoder(trained):
     app.select_slider[0].set_value(1).run()
     data = plane_data(app)
     assert data["decode"] == "" and data["picks"][0]["p"] == [1.0, 2.0] and not app.exception
+
+
+@pytest.mark.parametrize(
+    ("fields", "axis", "said"),
+    [
+        ({"dataset": "digits", "latent_dim": 1}, "no second dimension", ""),
+        (
+            {"dataset": "pinwheel", "likelihood": "gaussian", "binarisation": "none"},
+            "z2",
+            "points in the plane",
+        ),
+    ],
+)
+def test_one_dimension_and_points_in_the_plane(fields, axis, said):
+    run_id = runs.create(RunConfig(hidden=(8,), epochs=1, **fields))
+    train.train(run_id)
+    z = ",".join(["0.5"] * runs.read_config(run_id).latent_dim)
+    app = open_page("latent_space", run=run_id, z=z)
+    assert plane_data(app)["axes"] == ["z1", axis] and said in texts(app)
 
 
 def test_a_name_is_shown_as_it_was_typed_and_fetches_nothing(no_workers):
