@@ -165,9 +165,12 @@ def _delete(run_id: str) -> None:
     jobs.withdraw(run_id)
     runs.delete(run_id)
     st.session_state["deleted"] = run_id
+    st.session_state["deleted-shown"] = run_id in st.session_state.get("runs-shown", [])
 
 
 def _undo(run_id: str) -> None:
     """Brings the run deleted last back."""
     st.session_state.pop("deleted", None)
     _do(runs.restore, run_id)
+    if st.session_state.pop("deleted-shown", False):
+        st.session_state["runs-shown"] = [*st.session_state.get("runs-shown", []), run_id]

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    except Exception as error:
+    except Exception as error:  # what is not foreseen goes on, with its traceback
         sentence = _commands().sentence(error)
         if sentence is None:
             raise

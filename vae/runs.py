@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any
 
 import torch
 from filelock import FileLock
@@ -31,9 +31,7 @@ from vae.files import (
     write_json,
 )
 from vae.model import VAE, count_parameters, refuse_absurd
-
-State = Literal["queued", "running", "finished", "stopped", "failed", "diverged", "interrupted"]
-ACTIVE: tuple[State, ...] = ("queued", "running")
+from vae.status import ACTIVE, State, Status, check
 
 #: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
 SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d")
@@ -44,33 +42,6 @@ _TRASH = ".trash"
 
 class RunError(Exception):
     """Trouble with a run, in one sentence for a person."""
-
-
-class Status(NamedTuple):
-    """Where a run stands; times in seconds."""
-
-    state: State
-    reason: str = ""
-    epoch: int = 0
-    epochs: int = 0
-    step: int = 0
-    steps: int = 0
-    samples_per_second: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def progress(self) -> float:
-        """Fraction done, 0 to 1."""
-        steps = self.epochs * self.steps
-        done = self.epoch * self.steps + self.step
-        return min(1.0, done / steps) if steps else 0.0
-
-    @property
-    def eta(self) -> float | None:
-        """Seconds to go, judged by the seconds so far."""
-        if self.state != "running" or not self.progress or not self.seconds:
-            return None
-        return self.seconds * (1 - self.progress) / self.progress
 
 
 @dataclass(frozen=True)
@@ -267,23 +238,12 @@ def status(run_id: str) -> Status:
     try:
         fields = read_json(path / "status.json")
         found = Status(**{k: v for k, v in fields.items() if k in Status._fields})
-        _check(found)
+        check(found)
         return found
     except (DamagedFile, TypeError):
         return Status("interrupted", "Its status file is damaged; its checkpoints are separate.")
     except OSError as error:
         return Status("interrupted", f"Its status cannot be read. {explain_os_error(error)}")
-
-
-def _check(status: Status) -> None:
-    """Raises TypeError if a field holds what cannot stand there."""
-    expected = Status("queued")._asdict()
-    for name, value in status._asdict().items():
-        kind = int | float if isinstance(expected[name], float) else type(expected[name])
-        if not isinstance(value, kind):
-            raise TypeError(name)
-    if status.state not in get_args(State):
-        raise TypeError("state")
 
 
 def write_status(run_id: str, status: Status, *, durable: bool = True) -> None:

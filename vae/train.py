@@ -18,6 +18,7 @@ from vae.evaluate import N_ELBO, examples, present, record
 from vae.files import DamagedFile, explain_os_error
 from vae.model import VAE
 from vae.runs import RunError, Status
+from vae.schedule import beta_at, learning_rate_at
 
 #: Steps between two looks at the accumulated loss, which on a GPU make it wait.
 CHECK_EVERY = 50
@@ -64,28 +65,6 @@ def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
     q = model.encode(x)
     distortion = bounds.distortion(model.decode(q.rsample()), x)
     return -(distortion + beta * bounds.rate(q, model.prior())).mean()
-
-
-def beta_at(config: RunConfig, epoch: float) -> float:
-    """The weight of the rate after so many epochs (with a fraction).
-
-    Example:
-        >>> beta_at(RunConfig(beta=2.0, beta_warmup=10), 2.5)
-        0.5
-    """
-    return config.beta * (min(1.0, epoch / config.beta_warmup) if config.beta_warmup else 1.0)
-
-
-def learning_rate_at(config: RunConfig, epoch: float) -> float:
-    """The learning rate after so many epochs (with a fraction).
-
-    Example:
-        >>> learning_rate_at(RunConfig(schedule="cosine", epochs=10, learning_rate=2.0), 5.0)
-        1.0
-    """
-    if config.schedule == "constant":
-        return config.learning_rate
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))
 
 
 def choose_device(config: RunConfig) -> torch.device:

@@ -186,6 +186,14 @@ def test_delete_and_undo(trained):
     assert trained[2] in runs.ids() and not app.exception
 
 
+def test_undo_puts_a_run_back_on_the_chart(trained):
+    app = open_page("training", runs=f"{trained[5]},{trained[2]}")
+    app.button(key=f"delete-{trained[2]}").click().run()
+    assert app.multiselect[0].value == [trained[5]] and "There is no run" not in texts(app)
+    app.button(key="undo").click().run()
+    assert app.multiselect[0].value == [trained[5], trained[2]] and not app.exception
+
+
 def test_stop_and_resume(no_workers):
     run_id = runs.create(RunConfig(dataset="digits"))
     runs.set_status(run_id, "running")
