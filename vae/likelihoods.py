@@ -1,10 +1,14 @@
-"""Densities of data that PyTorch does not compute well enough."""
+"""Likelihoods as exponential families, and a density that PyTorch does not compute well enough."""
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
-from torch.distributions import ContinuousBernoulli
+from torch.distributions import Bernoulli, ContinuousBernoulli, Independent, Normal
+from torch.nn import functional
 
 #: Below this |logit| the closed forms lose digits to cancellation, and a series is exact.
 SMALL = 0.5
@@ -49,6 +53,79 @@ class StableContinuousBernoulli(ContinuousBernoulli):
         safe = torch.where(tiny, torch.ones_like(logits), logits)
         series = logits * _polynomial(logits.square(), MEAN)
         return 0.5 + torch.where(tiny, series, 0.5 / torch.tanh(safe / 2) - 1 / safe)
+
+
+class Natural(NamedTuple):
+    """A likelihood as an exponential family: natural parameters (*, d), log-partition (*)."""
+
+    eta: Tensor
+    log_partition: Tensor
+
+
+def natural(p_x: Independent, observed: Tensor | None = None) -> Natural:
+    r"""A decoder's answers as exponential families, in which the log-likelihood is linear in x.
+
+    .. math:: \log p(x \mid z) = \eta(z) \cdot x - A(z) + c(x)
+
+    All data against all latents are then one matrix product. For a Bernoulli η is the logits and
+    A = Σ softplus(η); for a Gaussian η = μ/σ² and A = |μ|²/2σ².
+
+    Arguments:
+        p_x: The decoder's distribution, with batch shape (*).
+        observed: Which of the d coordinates of a datum count, a mask with shape (d) in the order
+            of ``x.flatten()``; all if not given. The others drop out of the likelihood.
+
+    Returns:
+        η with shape (*, d), or (*, number observed), and A with shape (*), in nats.
+
+    Raises:
+        TypeError: If the likelihood is of another kind.
+
+    Source:
+        Wainwright & Jordan 2008, Graphical Models, Exponential Families, and Variational Inference.
+
+    Example:
+        >>> p_x = Independent(Bernoulli(logits=torch.zeros(2, 1, 3)), 2)
+        >>> natural(p_x).log_partition  # 3 log 2
+        tensor([2.0794, 2.0794])
+    """
+    base = p_x.base_dist
+    d = math.prod(p_x.event_shape)
+
+    def flat(t: Tensor) -> Tensor:
+        t = t.reshape(*p_x.batch_shape, d)
+        return t if observed is None else t[..., observed]
+
+    if isinstance(base, ContinuousBernoulli):
+        eta = flat(base.logits)
+        return Natural(eta, (eta / 2 + _log_sinhc(eta.abs() / 2)).sum(-1))
+    if isinstance(base, Bernoulli):
+        eta = flat(base.logits)
+        return Natural(eta, functional.softplus(eta).sum(-1))
+    if isinstance(base, Normal):
+        loc, scale = flat(base.loc), flat(base.scale)
+        return Natural(loc / scale**2, 0.5 * (loc / scale).square().sum(-1))
+    raise TypeError(f"{type(base).__name__} is not one of the likelihoods of this project")
+
+
+def log_base(p_x: Independent, x: Tensor, observed: Tensor | None = None) -> Tensor:
+    """The part c(x) of the log-likelihood that no latent changes; see ``natural``.
+
+    Arguments:
+        p_x: Any answer of the decoder: of a Gaussian the scale matters, which z does not change.
+        x: Data, with shape (N, *event).
+        observed: As for ``natural``.
+
+    Returns:
+        c(x), with shape (N), in nats; 0 for the two Bernoullis.
+    """
+    x = x.reshape(len(x), -1)
+    x = x if observed is None else x[:, observed]
+    if not isinstance(p_x.base_dist, Normal):
+        return x.new_zeros(len(x))
+    scale = p_x.base_dist.scale.reshape(-1)[0]
+    d = x.shape[1]
+    return -0.5 * (x / scale).square().sum(-1) - d * (scale.log() + 0.5 * math.log(2 * math.pi))
 
 
 def _log_sinhc(a: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch.distributions import ContinuousBernoulli
+from torch.distributions import Bernoulli, ContinuousBernoulli, Independent, Normal
 
-from vae.likelihoods import StableContinuousBernoulli
+from vae.likelihoods import StableContinuousBernoulli, log_base, natural
 
 NODES, WEIGHTS = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(200))
 X, W = (NODES + 1) / 2, WEIGHTS / 2
@@ -47,3 +47,29 @@ def test_its_gradient_is_that_of_its_formula(logit):
         return StableContinuousBernoulli(logits=logits, validate_args=False).log_prob(x)
 
     assert torch.autograd.gradcheck(log_prob, logits)
+
+
+PARAMETERS = torch.randn(4, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+FAMILIES = [
+    Bernoulli(logits=3 * PARAMETERS),
+    StableContinuousBernoulli(logits=3 * PARAMETERS),
+    Normal(PARAMETERS, torch.full_like(PARAMETERS, 0.3)),
+]
+
+
+@pytest.mark.parametrize("base", FAMILIES, ids=lambda base: type(base).__name__)
+@pytest.mark.parametrize("observed", [None, torch.tensor([1, 0, 0, 1, 1, 0]).bool()])
+def test_natural_form_gives_the_log_likelihood_of_what_is_observed(base, observed):
+    p_x = Independent(base, 2)
+    x = (torch.rand(5, 2, 3, generator=torch.Generator().manual_seed(1)) > 0.5).double()
+    eta, log_partition = natural(p_x, observed)
+    flat = x.flatten(1) if observed is None else x.flatten(1)[:, observed]
+    found = eta @ flat.T - log_partition[:, None] + log_base(p_x, x, observed)
+    each = base.log_prob(x[:, None]).flatten(2)
+    expected = (each if observed is None else each[..., observed]).sum(-1).T
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+
+
+def test_natural_form_refuses_another_family():
+    with pytest.raises(TypeError, match="not one of the likelihoods"):
+        natural(Independent(torch.distributions.Laplace(PARAMETERS, 1.0), 2))
