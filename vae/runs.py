@@ -167,17 +167,20 @@ def read_config(run_id: str) -> RunConfig:
     raise RunError(f"The configuration of {run_id} cannot be read. {reason}")
 
 
-def load(run_id: str) -> Run:
+def load(run_id: str, epoch: int | None = None) -> Run:
     """Reads a run with its trained model, ready to encode and decode on the CPU.
 
     Arguments:
         run_id: The id of the run.
+        epoch: One of ``past(run_id)``, whose weights were rounded to float16; the newest
+            checkpoint if not given.
 
     Returns:
         The run. If the newest checkpoint is damaged, the one before, with a notice that says so.
 
     Raises:
-        RunError: If the run is gone, has no checkpoint yet, or none can be read.
+        RunError: If the run is gone, has no checkpoint yet, or none can be read; if the weights
+            of that epoch were not kept.
 
     Source:
         Checkpoints are safetensors with a checksum; nothing is ever unpickled.
@@ -190,12 +193,12 @@ def load(run_id: str) -> Run:
     config = read_config(run_id)
     path = folder(run_id)
     trouble = []
-    for name in ("model", "resume", "prev"):
+    for name in ("model", "resume", "prev") if epoch is None else (f"weights/{epoch:05d}",):
         try:
             tensors, notes = read_tensors(path / f"{name}.safetensors")
             model = VAE(config)
             model.load_state_dict(weights(tensors))
-            epoch = int(notes["epoch"])
+            found = int(notes["epoch"])
         except FileNotFoundError:
             continue
         except ConfigError as error:
@@ -207,8 +210,11 @@ def load(run_id: str) -> Run:
         except (RuntimeError, KeyError, ValueError):
             trouble.append(f"{name}.safetensors holds no checkpoint of this run.")
         else:
-            notice = f"{trouble[0]} Showing epoch {epoch} instead." if trouble else ""
-            return Run(run_id, config, model.eval().requires_grad_(False), epoch, notice)
+            notice = f"{trouble[0]} Showing epoch {found} instead." if trouble else ""
+            return Run(run_id, config, model.eval().requires_grad_(False), found, notice)
+    if epoch is not None:
+        why = trouble[0] if trouble else "They were not kept."
+        raise RunError(f"Epoch {epoch} of {run_id} cannot be shown. {why} Choose another epoch.")
     if trouble:
         raise RunError(f"No checkpoint of {run_id} can be read. {trouble[0]} Train it again.")
     raise RunError(f"{run_id} has no checkpoint yet: it appears as soon as the run starts.")
@@ -305,6 +311,12 @@ def forget_metrics_after(run_id: str, epoch: int) -> None:
 def snapshots(run_id: str) -> list[int]:
     """The epochs whose latents and decoded grid were kept, in order."""
     found = (folder(run_id) / "snapshots").glob("*.safetensors")
+    return sorted(int(p.stem) for p in found if p.stem.isdecimal())
+
+
+def past(run_id: str) -> list[int]:
+    """The past epochs whose weights were kept, in order; see ``vae.past``."""
+    found = (folder(run_id) / "weights").glob("*.safetensors")
     return sorted(int(p.stem) for p in found if p.stem.isdecimal())
 
 

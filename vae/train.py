@@ -11,7 +11,7 @@ import torch
 from filelock import Timeout
 from torch import Tensor
 
-from vae import bounds, checkpoint, data, runs, snapshots
+from vae import bounds, checkpoint, data, past, runs, snapshots
 from vae.checkpoint import Position, Trainer, new_trainer
 from vae.config import ConfigError, RunConfig
 from vae.evaluate import N_ELBO, examples, present, record
@@ -303,4 +303,6 @@ def _record(run_id: str, trainer: Trainer, sets: dict[str, Tensor], rate: float)
         labels = data.load(config.dataset).held_out_labels
         x = sets["held_out"][: snapshots.N_SNAPSHOT]
         snapshots.write_snapshot(run_id, trainer.model, x, labels, epoch)
+    if past.keeps_weights(config, epoch):
+        past.write_weights(run_id, trainer.model, epoch)
     runs.append_metrics(run_id, line)
