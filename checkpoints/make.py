@@ -5,7 +5,7 @@
 
 A run is trained under its preset in a folder of its own (``VAE_WORK``, else ``.work`` beside this
 file; an unfinished one is resumed from there). What is kept: configuration, status, metrics, the
-last weights, and a few snapshots. What only a resumption needs stays behind.
+last weights, a few snapshots, and the weights of a few past epochs. What only a resumption needs stays behind.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from vae.config import PRESETS  # noqa: E402
 
 #: How many snapshots each keeps; fifty dimensions take more room than two.
 SNAPSHOTS = {"mnist-2d": 16, "mnist-2d-conv": 16, "mnist-50d": 3, "digits-2d": 16}
+#: And of which past epochs each keeps the weights.
+PAST = {"mnist-2d": (2, 6, 16, 42), "mnist-50d": (2, 10, 42), "digits-2d": range(200)}
 
 
 def make(name: str, work: Path) -> None:
@@ -38,13 +40,18 @@ def make(name: str, work: Path) -> None:
     status = runs.status(run_id)
     if status.state != "finished" or runs.read_config(run_id) != config:
         sys.exit(f"{name}: {status.state}. {status.reason} (in {work / name / run_id})")
-    keep(runs.folder(run_id), HERE / name, SNAPSHOTS[name])
+    past = set(runs.past(run_id)) & set(PAST.get(name, ()))
+    keep(runs.folder(run_id), HERE / name, SNAPSHOTS[name], past)
 
 
-def keep(source: Path, target: Path, n: int) -> None:
+def keep(source: Path, target: Path, n: int, past: set[int]) -> None:
     """Copies what is shown, with n of the snapshots: the first, the last, and ever fewer late."""
     shutil.rmtree(target, ignore_errors=True)
     (target / "snapshots").mkdir(parents=True)
+    (target / "weights").mkdir()
+    for epoch in past:
+        file = f"weights/{epoch:05d}.safetensors"
+        shutil.copyfile(source / file, target / file)
     for file in ("config.json", "status.json", "metrics.jsonl", "model.safetensors"):
         shutil.copyfile(source / file, target / file)
     epochs = sorted((source / "snapshots").glob("*.safetensors"))
