@@ -5,7 +5,8 @@
 
 A run is trained under its preset in a folder of its own (``VAE_WORK``, else ``.work`` beside this
 file; an unfinished one is resumed from there). What is kept: configuration, status, metrics, the
-last weights, a few snapshots, and the weights of a few past epochs. What only a resumption needs stays behind.
+last weights, a few snapshots, and the weights of a few past epochs. What only a resumption needs
+stays behind.
 """
 
 from __future__ import annotations
