@@ -15,6 +15,8 @@ from vae.train import choose_device
 
 #: Floating-point operations a second of one training thread, for the estimate of the time.
 SPEED = 4e10
+#: Seconds that a flow adds to a step, whatever its size: many small operations.
+FLOW_STEP = 4e-3
 #: Sizes of the training sets that need no download, for the same estimate.
 N_TRAIN = {"mnist-subset": 10_000, "digits": 1_437, "shapes": 10_000}
 
@@ -35,6 +37,8 @@ def ask() -> RunConfig | None:
     else:
         n_train = N_TRAIN.get(config.dataset, 60_000)
         seconds = config.epochs * n_train * flops_per_datum(config) / SPEED
+        if config.family == "flow":
+            seconds += config.epochs * n_train / config.batch_size * FLOW_STEP
         st.caption(
             f"{count_parameters(config):,} parameters · {config.epochs} epochs of {n_train:,} "
             f"data · about {widgets.duration(max(2, seconds))} on one core"
@@ -81,21 +85,25 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         ),
     }
     st.markdown("**Model**")
+    body = choose(
+        "Body",
+        "body",
+        ["mlp", "conv", "linear"],
+        "mlp: fully connected. conv: two convolutions and a dense layer. linear: no hidden layers "
+        "(probabilistic PCA), whose log p(x) and posterior are known exactly; it takes a Gaussian "
+        "likelihood and binarisation none.",
+    )
     hidden = st.text_input(
         "Hidden sizes",
         ", ".join(map(str, preset.hidden)),
         key=key("hidden"),
+        disabled=body == "linear",
         help="mlp: widths of the layers, such as 400, 200. conv: two numbers of channels and the "
-        "width of a dense layer, such as 16, 32, 256.",
+        "width of a dense layer, such as 16, 32, 256. linear: none.",
     )
     fields |= {
-        "body": choose(
-            "Body",
-            "body",
-            ["mlp", "conv"],
-            "mlp: fully connected. conv: two convolutions and a dense layer.",
-        ),
-        "hidden": _sizes(hidden),
+        "body": body,
+        "hidden": [] if body == "linear" else _sizes(hidden),
         "activation": choose(
             "Activation", "activation", ["relu", "tanh"], "The function between two layers."
         ),
@@ -104,6 +112,15 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
             "latent_dim",
             "Length of the code z. Two dimensions can be seen whole, on a plane.",
             step=1,
+        ),
+        "family": choose(
+            "Family of q(z|x)",
+            "family",
+            ["diagonal", "full", "flow"],
+            "What shapes the encoder can answer with. diagonal: an ellipse along the axes. full: "
+            "an ellipse that may lean, which costs a little more. flow: it may also bend and "
+            "split, so that it can come closest to the true posterior; it trains several times "
+            "more slowly.",
         ),
         "likelihood": choose(
             "Likelihood p(x|z)",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from vae import (
     data,
-    evaluate as evaluation,
     export as exports,
     owners,
     runs,
@@ -25,16 +21,13 @@ from vae import (
 from vae.config import RunConfig
 from vae.data import DataError
 from vae.doctor import examine
-from vae.evaluate import Split
 from vae.export import ExportError
-from vae.files import DamagedFile, explain_os_error, write_bytes
+from vae.files import DamagedFile, explain_os_error
 from vae.model import refuse_absurd
+from vae.report import evaluate as evaluate
 from vae.runs import RunError
 from vae.standalone import script
-
-
-class CommandError(Exception):
-    """Something that cannot be done, in one sentence for a person."""
+from vae.terminal import CommandError
 
 
 def sentence(error: Exception) -> str | None:
@@ -145,77 +138,6 @@ def delete(run_id: str) -> int:
     return 0
 
 
-def evaluate(
-    run_id: str,
-    estimator: Literal["elbo", "iwae"],
-    *,
-    k: int,
-    n: int | None,
-    split: Split,
-    as_json: bool,
-    out: Path | None,
-) -> int:
-    """Prints an estimator of log p(x) over the first n data of a split, in nats.
-
-    Arguments:
-        run_id: The id of the run.
-        estimator: ``"elbo"`` or ``"iwae"``.
-        k: Samples per datum.
-        n: How many data; all if not given.
-        split: ``"held_out"`` or ``"train"``.
-        as_json: Whether to print one line of JSON instead of text.
-        out: Where to keep data and values, as npz.
-
-    Raises:
-        CommandError: If k or n is below 1, or the file cannot be written.
-        RunError: If the run has no checkpoint that can be read.
-        DataError: If its data set cannot be had.
-    """
-    for name, value in (("k", k), ("n", n)):
-        if value is not None and value < 1:
-            raise CommandError(f"{name} must be at least 1 (not {value}).")
-    if out and (out.is_dir() or not os.access(out.parent, os.W_OK)):
-        raise CommandError(f"{out} cannot be written: name a file in a folder that can.")
-    run = runs.load(run_id)
-    if run.notice:
-        print(run.notice, file=sys.stderr)
-    dataset = _have(run.config.dataset)
-    total = min(n or sys.maxsize, len(getattr(data.load(dataset), split)))
-    with terminal.bar(total=total, unit="datum", desc=f"{estimator}, k = {k}") as bar:
-        found = evaluation.evaluate(
-            run.model, run.config, estimator, k=k, n=n, split=split, progress=bar.update
-        )
-    if out:
-        content = io.BytesIO()
-        np.savez_compressed(content, x=found.x, values=found.values)
-        write_bytes(out, content.getvalue())
-    binarisation = "none" if run.config.binarisation == "none" else "fixed"
-    error = found.standard_error if total > 1 else None
-    if as_json:
-        result = {
-            "run": run_id,
-            "epoch": run.epoch,
-            "dataset": dataset,
-            "split": split,
-            "estimator": estimator,
-            "k": k,
-            "n": total,
-            "binarisation": binarisation,
-            "mean": found.mean,
-            "standard_error": error,
-            "median": found.median,
-        }
-        print(json.dumps(result))
-    else:
-        spread = "" if error is None else f" ± {error:.2f}"
-        print(
-            f"{run_id}, epoch {run.epoch}: {estimator.upper()} with k = {k} of the first {total:,} "
-            f"{split.replace('_', '-')} data of {dataset}, binarisation {binarisation}: "
-            f"{found.mean:.2f}{spread} nats, median {found.median:.2f}."
-        )
-    return 0
-
-
 def export(
     run_id: str, to: Literal["tensorboard", "projector", "onnx", "script"], out: Path | None
 ) -> int:
@@ -235,7 +157,7 @@ def export(
     if run.notice:
         print(run.notice, file=sys.stderr)
     if to == "projector":
-        _have(run.config.dataset)
+        terminal.have(run.config.dataset)
     folder = out or Path("exports") / run_id / to
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -284,15 +206,3 @@ def _train(run_id: str) -> int:
     if status.state != "finished":
         print(f"To go on: python -m vae resume {run_id}", file=sys.stderr)
     return 130 if status.state == "interrupted" else 0
-
-
-def _have(dataset: str) -> str:
-    """Fetches a set if that is needed; names the one that will stand in for it if it must."""
-    try:
-        with terminal.download(dataset) as told:
-            data.fetch(dataset, told)
-    except DataError as error:
-        if data.at_hand(dataset).name == dataset:
-            raise
-        print(f"{error} The bundled cut of it is used instead.", file=sys.stderr)
-    return data.at_hand(dataset).name

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-CONFIG_VERSION = 1
+CONFIG_VERSION = 2  #: 2 brought the families full and flow, and the linear body; 1 is still read
 
 #: Event shape of every data set: (C, H, W) for images, (2,) for points in the plane.
 DATA_SHAPES: dict[str, tuple[int, ...]] = {
@@ -69,13 +69,17 @@ class RunConfig(BaseModel):
     binarisation: Literal["dynamic", "fixed", "none"] = "dynamic"
 
     # Model: p(x, z) = p(z) p(x|z) and q(z|x)
-    body: Literal["mlp", "conv"] = "mlp"
+    body: Literal["mlp", "conv", "linear"] = "mlp"
     hidden: Annotated[
-        tuple[Width, ...], Field(min_length=1, max_length=6, description="widths, or channels")
+        tuple[Width, ...],
+        Field(max_length=6, description="widths, or channels; none for a linear body"),
     ] = (400,)
     activation: Literal["relu", "tanh"] = "relu"
     latent_dim: Annotated[int, Field(ge=1, le=128)] = 2
-    family: Literal["diagonal"] = "diagonal"
+    family: Annotated[
+        Literal["diagonal", "full", "flow"],
+        Field(description="shape of q(z|x): an ellipse along the axes, a leaning one, or any"),
+    ] = "diagonal"
     likelihood: Literal["bernoulli", "continuous-bernoulli", "gaussian"] = "bernoulli"
 
     # Objective
@@ -108,15 +112,16 @@ class RunConfig(BaseModel):
                 f"this configuration was written by a newer ELBO Room (version {self.version}, "
                 f"this one reads {CONFIG_VERSION}); update the app to open it"
             )
-        points = len(self.shape) == 1
-        if points and (self.body, self.likelihood, self.binarisation) != (
-            "mlp",
-            "gaussian",
-            "none",
-        ):
+        grey_gaussian = (self.likelihood, self.binarisation) == ("gaussian", "none")
+        if len(self.shape) == 1 and not (self.body in ("mlp", "linear") and grey_gaussian):
             raise ValueError(
-                f"the set {self.dataset} holds points in the plane, not pixels: choose body mlp, "
-                "likelihood gaussian and binarisation none"
+                f"the set {self.dataset} holds points in the plane, not pixels: choose body mlp "
+                "or linear, likelihood gaussian and binarisation none"
+            )
+        if self.body == "linear" and not grey_gaussian:
+            raise ValueError(
+                "the linear body is probabilistic PCA, which is exact for grey values with "
+                "Gaussian noise: set likelihood to gaussian and binarisation to none"
             )
         if self.likelihood == "bernoulli" and self.binarisation == "none":
             raise ValueError(
@@ -137,6 +142,14 @@ class RunConfig(BaseModel):
             raise ValueError(
                 "the IWAE bound has no rate term for β to weigh: set β to 1 and the warm-up to 0, "
                 "or the objective to elbo"
+            )
+        if self.body == "linear" and self.hidden:
+            raise ValueError(
+                "the linear body has no hidden layers: leave hidden empty, or choose body mlp"
+            )
+        if self.body == "mlp" and not self.hidden:
+            raise ValueError(
+                "the mlp body needs at least one hidden layer, such as 400, or choose body linear"
             )
         if self.body == "conv" and len(self.hidden) != 3:
             raise ValueError(
@@ -244,6 +257,20 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "mnist-subset-2d": RunConfig(name="mnist-subset-2d", hidden=(400,), epochs=30),
     "shapes-2d": RunConfig(name="shapes-2d", dataset="shapes", hidden=(400,), epochs=30),
+    "digits-linear-2d": RunConfig(
+        name="digits-linear-2d",
+        dataset="digits",
+        binarisation="none",
+        body="linear",
+        hidden=(),
+        family="full",
+        likelihood="gaussian",
+        epochs=100,
+        batch_size=64,
+        learning_rate=1e-2,
+        schedule="cosine",
+        evaluate_every=2,
+    ),
     "mnist-2d": RunConfig(
         name="mnist-2d",
         dataset="mnist",

@@ -9,21 +9,27 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Independent, Normal
 
-from vae import bounds
+from vae import bounds, families
 from vae.model import VAE
 
 Spacing = Literal["z", "quantile"]
 
 
+#: Covariances of a q that is not diagonal are kept for at most so many latent dimensions.
+LEANING = 8
+
+
 class Encoded(NamedTuple):
-    """A set as the encoder sees it: one row a datum, values in nats."""
+    """A set as the encoder sees it: one row a datum, values in nats; covariances (N, D, D) where q
+    is not diagonal and has at most ``LEANING`` dimensions."""
 
     loc: np.ndarray
     scale: np.ndarray
     rate: np.ndarray
     elbo: np.ndarray
+    covariance: np.ndarray | None = None
 
 
 class Plane(NamedTuple):
@@ -40,17 +46,22 @@ class Plane(NamedTuple):
         """From latents (..., D) to the nearest points of the plane (..., 2)."""
         return (np.asarray(z) - self.origin) @ self.basis.T
 
-    def covariance(self, scale: np.ndarray) -> np.ndarray:
-        """Of factorised normals with these scales (N, D), seen in the plane: (N, 3), xx, xy, yy."""
+    def covariance(self, scale: np.ndarray, full: np.ndarray | None = None) -> np.ndarray:
+        """Of normals with these scales (N, D), and covariances (N, D, D) if they do not factorise,
+        seen in the plane: (N, 3), xx, xy, yy."""
         first, second = self.basis
+        pairs = ((first, first), (first, second), (second, second))
+        if full is not None:
+            return np.stack([full @ one @ other for one, other in pairs], axis=1)
         variance = np.asarray(scale) ** 2
-        rows = (first * first, first * second, second * second)
-        return variance @ np.stack(rows, axis=1)
+        return variance @ np.stack([one * other for one, other in pairs], axis=1)
 
 
 @torch.no_grad()
 def encode_set(model: VAE, x: Tensor, *, seed: int = 0) -> Encoded:
     """Encodes a set, with the rate and a one-sample ELBO of each datum.
+
+    The rate of a flow is estimated from the same sample.
 
     Arguments:
         model: The model.
@@ -58,7 +69,7 @@ def encode_set(model: VAE, x: Tensor, *, seed: int = 0) -> Encoded:
         seed: Seed of the one draw per datum.
 
     Returns:
-        Means and scales, with shape (N, D); rates and ELBOs, with shape (N), in nats.
+        Means and standard deviations, with shape (N, D); rates and ELBOs, with shape (N), in nats.
 
     Raises:
         Nothing of its own.
@@ -77,10 +88,19 @@ def encode_set(model: VAE, x: Tensor, *, seed: int = 0) -> Encoded:
         torch.manual_seed(seed)
         for tile in x.split(1000):
             q = model.encode(tile)
-            rate = bounds.rate(q, model.prior())
-            elbo = -(rate + bounds.distortion(model.decode(q.rsample()), tile))
-            parts.append((q.base_dist.loc, q.base_dist.scale, rate, elbo))
+            z = q.rsample()
+            rate = bounds.rate(q, model.prior(), z)
+            elbo = -(rate + bounds.distortion(model.decode(z), tile))
+            columns = (*families.moments(q), rate, elbo)
+            parts.append(columns if (lean := leaning(q)) is None else (*columns, lean))
     return Encoded(*(torch.cat(column).numpy() for column in zip(*parts, strict=True)))
+
+
+def leaning(q: Distribution) -> Tensor | None:
+    """The covariance of a q that may lean, where it is kept: see ``LEANING``."""
+    if isinstance(q, Independent) or q.event_shape[0] > LEANING:
+        return None
+    return families.covariance(q)
 
 
 def axes_plane(latent_dim: int, first: int, second: int, at: np.ndarray | None = None) -> Plane:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 from torch.utils.flop_counter import FlopCounterMode
 
 from vae.config import ConfigError, RunConfig
+from vae.families import family
 from vae.likelihoods import StableContinuousBernoulli
-from vae.nn import apply_to_events, conv_decoder, conv_encoder, mlp_decoder, mlp_encoder
+from vae.nn import (
+    AffineEncoder,
+    apply_to_events,
+    conv_decoder,
+    conv_encoder,
+    mlp_decoder,
+    mlp_encoder,
+)
 
 #: More parameters than this are refused: 50 million are 200 MB of weights and 800 MB in training.
 MAX_PARAMETERS = 50_000_000
@@ -19,7 +29,7 @@ class VAE(nn.Module):
     r"""A variational autoencoder whose methods return distributions.
 
     .. math:: p(x, z) = \mathcal{N}(z; 0, I)\, p_\theta(x \mid z), \qquad
-        q_\phi(z \mid x) = \mathcal{N}(\mu_\phi(x), \operatorname{diag} \sigma_\phi(x)^2)
+        q_\phi(z \mid x) \in \text{a family}
 
     Arguments:
         config: The run's configuration; only its model fields matter here.
@@ -43,7 +53,8 @@ class VAE(nn.Module):
         self.likelihood = config.likelihood
         self.shape = config.shape
         self.latent_dim = config.latent_dim
-        self.encoder, self.decoder = _bodies(config)
+        self.family = family(config.family, config.latent_dim)
+        self.encoder, self.decoder = _bodies(config, self.family.n_parameters)
         if config.likelihood == "gaussian":
             self.log_scale = nn.Parameter(torch.tensor(-1.0))
         self.register_buffer("zero", torch.zeros(config.latent_dim), persistent=False)
@@ -53,17 +64,17 @@ class VAE(nn.Module):
         """p(z) = N(0, I), with event shape (D)."""
         return Independent(Normal(self.zero, self.one, validate_args=False), 1)
 
-    def encode(self, x: Tensor) -> Independent:
+    def encode(self, x: Tensor) -> Distribution:
         """q(z given x), the encoder's answer.
 
         Arguments:
             x: Data, with shape (*, *event); pixels in [0, 1].
 
         Returns:
-            A factorised normal with batch shape (*) and event shape (D).
+            A distribution of the model's family, with batch shape (*) and event shape (D); see
+            ``families`` for its moments.
         """
-        loc, log_scale = apply_to_events(self.encoder, x, len(self.shape)).chunk(2, -1)
-        return Independent(Normal(loc, log_scale.exp(), validate_args=False), 1)
+        return self.family(apply_to_events(self.encoder, x, len(self.shape)))
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x given z), as a distribution over data.
@@ -121,9 +132,10 @@ def count_parameters(config: RunConfig) -> int:
         >>> count_parameters(RunConfig(hidden=(400,), latent_dim=20))
         652824
     """
+    q = family(config.family, config.latent_dim)
     with torch.device("meta"):
-        bodies = _bodies(config)
-    n = sum(p.numel() for body in bodies for p in body.parameters())
+        bodies = _bodies(config, q.n_parameters)
+    n = sum(p.numel() for part in (q, *bodies) for p in part.parameters())
     return n + (config.likelihood == "gaussian")
 
 
@@ -134,7 +146,8 @@ def flops_per_datum(config: RunConfig) -> int:
         config: The configuration.
 
     Returns:
-        Three times the forward pass of encoder and decoder (k decodes for the IWAE objective).
+        Three times the forward pass of encoder, family and decoder (k draws and decodes for the
+        IWAE objective).
 
     Raises:
         Nothing of its own.
@@ -146,26 +159,36 @@ def flops_per_datum(config: RunConfig) -> int:
         >>> flops_per_datum(RunConfig(hidden=(400,), latent_dim=20))
         3907200
     """
+    q = family(config.family, config.latent_dim)
+    parameters = torch.zeros(1, q.n_parameters)
     with torch.device("meta"):
-        encoder, decoder = _bodies(config)
+        encoder, decoder = _bodies(config, q.n_parameters)
         x, z = torch.zeros(1, *config.shape), torch.zeros(1, config.latent_dim)
-        counts = []
-        for body, datum in ((encoder, x), (decoder, z)):
-            with FlopCounterMode(display=False) as counter:
-                body(datum)
-            counts.append(counter.get_total_flops())
-    return 3 * (counts[0] + config.k * counts[1])
+    once = _flops(lambda: encoder(x))
+    per_sample = _flops(lambda: decoder(z)) + _flops(lambda: q(parameters).sample())
+    return 3 * (once + config.k * per_sample)
 
 
-def _bodies(config: RunConfig) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder."""
+def _flops(forward: Callable[[], object]) -> int:
+    """What a computation costs."""
+    with FlopCounterMode(display=False) as counter:
+        forward()
+    return counter.get_total_flops()
+
+
+def _bodies(config: RunConfig, n_out: int) -> tuple[nn.Module, nn.Module]:
+    """Encoder, which gives n_out numbers, and decoder."""
     shape, hidden, activation = config.shape, config.hidden, config.activation
-    encoder, decoder = (
+    latent_dim = config.latent_dim
+    if config.body == "linear":
+        encoder = AffineEncoder(shape, latent_dim, n_out)
+        return encoder, mlp_decoder(latent_dim, (), shape, activation)
+    encode, decode = (
         (mlp_encoder, mlp_decoder) if config.body == "mlp" else (conv_encoder, conv_decoder)
     )
     return (
-        encoder(shape, hidden, 2 * config.latent_dim, activation),
-        decoder(config.latent_dim, hidden, shape, activation),
+        encode(shape, hidden, n_out, activation),
+        decode(latent_dim, hidden, shape, activation),
     )
 
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
@@ -86,6 +87,36 @@ def conv_decoder(
         act(),
         nn.ConvTranspose2d(first, channels, 4, stride=2, padding=1),
     )
+
+
+class AffineEncoder(nn.Module):
+    """From (B, *shape) to (B, n_out): the first outputs are affine in x, the others constants.
+
+    That is what the exact posterior of a linear-Gaussian model asks for: its mean moves with x,
+    its shape does not.
+
+    Arguments:
+        shape: Event shape of the data.
+        n_affine: How many outputs depend on x.
+        n_out: How many outputs there are.
+
+    Source:
+        Lucas et al. 2019, Don't Blame the ELBO! A Linear VAE Perspective on Posterior Collapse.
+
+    Example:
+        >>> AffineEncoder((1, 8, 8), 2, 4)(torch.zeros(3, 1, 8, 8)).shape
+        torch.Size([3, 4])
+    """
+
+    def __init__(self, shape: Sequence[int], n_affine: int, n_out: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(prod(shape), n_affine)
+        self.constant = nn.Parameter(torch.zeros(n_out - n_affine))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From data (B, *shape) to (B, n_out)."""
+        moving = self.affine(x.flatten(1))
+        return torch.cat((moving, self.constant.expand(len(x), -1)), dim=1)
 
 
 def apply_to_events(body: nn.Module, x: Tensor, event_dims: int) -> Tensor:

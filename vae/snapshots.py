@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae import bounds, latent, runs
+from vae import bounds, families, latent, runs
 from vae.config import RunConfig
 from vae.files import DamagedFile, read_tensors, write_tensors
 from vae.model import VAE
@@ -22,13 +22,14 @@ N_SNAPSHOT, GRID_NODES, GRID_RADIUS = 2_000, 15, 3.0
 
 class Snapshot(NamedTuple):
     """Means, scales and labels of fixed held-out data (N first), the axes of the decoded plane,
-    and its grid as the bytes of a picture."""
+    its grid as the bytes of a picture, and covariances as ``latent.Encoded`` has them."""
 
     loc: np.ndarray
     scale: np.ndarray
     labels: np.ndarray
     axes: tuple[int, int]
     grid: bytes
+    covariance: np.ndarray | None = None
 
 
 def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
@@ -45,8 +46,8 @@ def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
 def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch: int) -> None:
     """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate."""
     q = model.encode(x)
-    loc, scale = q.base_dist.loc, q.base_dist.scale
-    rates = bounds.rate_per_dimension(q, model.prior()).mean(0).cpu().numpy()
+    loc, scale = families.moments(q)
+    rates = bounds.rate_per_dimension(families.marginals(q), model.prior()).mean(0).cpu().numpy()
     first, second = _two_busiest(rates)
     plane = latent.axes_plane(model.latent_dim, first, second)
     side = latent.nodes(GRID_NODES, GRID_RADIUS)
@@ -61,6 +62,8 @@ def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch
         "axes": torch.tensor([first, second]),
         "grid": torch.frombuffer(bytearray(grid), dtype=torch.uint8),
     }
+    if (covariance := latent.leaning(q)) is not None:  # as correlations, which half floats hold
+        tensors["correlation"] = (covariance / _outer(scale)).half()
     folder = runs.folder(run_id) / "snapshots"
     folder.mkdir(exist_ok=True)
     write_tensors(folder / f"{epoch:05d}.safetensors", tensors, {"epoch": str(epoch)})
@@ -87,10 +90,19 @@ def read_snapshot(run_id: str, epoch: int) -> Snapshot:
         first, second = tensors["axes"].tolist()
     except (FileNotFoundError, DamagedFile, KeyError, ValueError) as error:
         raise RunError(f"Epoch {epoch} of {run_id} cannot be shown: it was not kept.") from error
+    covariance = None
+    if "correlation" in tensors:
+        covariance = (tensors["correlation"].float() * _outer(scale.float())).numpy()
     return Snapshot(
         loc.float().numpy(),
         scale.float().numpy(),
         labels.long().numpy(),
         (first, second),
         tensors["grid"].numpy().tobytes(),
+        covariance,
     )
+
+
+def _outer(scale: Tensor) -> Tensor:
+    """Products of the scales of each two dimensions: (N, D) to (N, D, D)."""
+    return scale.unsqueeze(-1) * scale.unsqueeze(-2)

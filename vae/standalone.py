@@ -7,7 +7,9 @@ from pathlib import Path
 import safetensors.torch
 from torch import nn
 
+from vae.export import ExportError
 from vae.files import write_bytes
+from vae.nn import AffineEncoder
 from vae.runs import Run
 
 _HEAD = '''\
@@ -29,7 +31,7 @@ FOLDER = Path(__file__).parent
 LATENT_DIM = {latent_dim}
 
 
-class VAE(nn.Module):
+{affine}class VAE(nn.Module):
     """p(x, z) = N(z; 0, I) p(x given z), and its encoder q(z given x)."""
 
     def __init__(self):
@@ -39,9 +41,7 @@ class VAE(nn.Module):
 {parameter}
     def encode(self, x):
         """q(z given x) of data with shape (N, {shape})."""
-        loc, log_scale = self.encoder(x).chunk(2, dim=-1)
-        return Normal(loc, log_scale.exp())
-
+{posterior}
     def decode(self, z):
         """p(x given z) of latents with shape (N, LATENT_DIM)."""
         return {likelihood}
@@ -82,15 +82,50 @@ if __name__ == "__main__":
     Image.fromarray(decode_grid(load()).numpy()).save(FOLDER / "grid.png")
 """
 
-#: For each likelihood: what it imports, and p(x given z) as the script writes it.
+#: For each likelihood: its class, and p(x given z) as the script writes it.
 _LIKELIHOODS = {
-    "bernoulli": ("Bernoulli, Normal", "Bernoulli(logits=self.decoder(z))"),
-    "continuous-bernoulli": (
-        "ContinuousBernoulli, Normal",
-        "ContinuousBernoulli(logits=self.decoder(z))",
-    ),
+    "bernoulli": ("Bernoulli", "Bernoulli(logits=self.decoder(z))"),
+    "continuous-bernoulli": ("ContinuousBernoulli", "ContinuousBernoulli(logits=self.decoder(z))"),
     "gaussian": ("Normal", "Normal(self.decoder(z), self.log_scale.exp())"),
 }
+
+#: For each family: its class, and q(z given x) as the script writes it.
+_FAMILIES = {
+    "diagonal": (
+        "Normal",
+        """\
+        loc, log_scale = self.encoder(x).chunk(2, dim=-1)
+        return Normal(loc, log_scale.exp())
+""",
+    ),
+    "full": (
+        "MultivariateNormal",
+        """\
+        out = self.encoder(x)
+        loc, log_scale = out[:, : 2 * LATENT_DIM].chunk(2, dim=-1)
+        tril = log_scale.exp().diag_embed()
+        rows, columns = torch.tril_indices(LATENT_DIM, LATENT_DIM, offset=-1)
+        tril[:, rows, columns] = out[:, 2 * LATENT_DIM :]
+        return MultivariateNormal(loc, scale_tril=tril)
+""",
+    ),
+}
+
+_AFFINE = '''\
+class AffineEncoder(nn.Module):
+    """The first outputs are affine in x, the others constants."""
+
+    def __init__(self, n_in, n_affine, n_constant):
+        super().__init__()
+        self.affine = nn.Linear(n_in, n_affine)
+        self.constant = nn.Parameter(torch.zeros(n_constant))
+
+    def forward(self, x):
+        moving = self.affine(x.flatten(1))
+        return torch.cat((moving, self.constant.expand(len(x), -1)), dim=1)
+
+
+'''
 
 
 def script(run: Run, folder: Path) -> list[Path]:
@@ -104,8 +139,14 @@ def script(run: Run, folder: Path) -> list[Path]:
         The files.
 
     Raises:
+        ExportError: If the run's posterior is a flow, which needs more than a script.
         OSError: If the folder may not be written.
     """
+    if run.config.family not in _FAMILIES:
+        raise ExportError(
+            f"{run.id} has a flow as its posterior, which takes more code than a script of its own "
+            "holds: export its decoder with --to onnx, or open the run with vae.runs.load."
+        )
     files = [folder / "weights.safetensors", folder / "model.py"]
     write_bytes(files[0], safetensors.torch.save(run.model.state_dict()))
     write_bytes(files[1], source(run).encode())
@@ -116,7 +157,8 @@ def source(run: Run) -> str:
     """The text of the script.
 
     Arguments:
-        run: The run; only its id, configuration and the layers of its model matter here.
+        run: The run, of a family other than flow; only its id, configuration and the layers of
+            its model matter here.
 
     Returns:
         Python, which needs torch, safetensors and pillow.
@@ -130,18 +172,23 @@ def source(run: Run) -> str:
         True
     """
     config, shape = run.config, run.config.shape
-    distribution, likelihood = _LIKELIHOODS[config.likelihood]
+    (of_x, likelihood), (of_z, posterior) = (
+        _LIKELIHOODS[config.likelihood],
+        _FAMILIES[config.family],
+    )
     scale = "        self.log_scale = nn.Parameter(torch.zeros(()))\n"
     picture = _POINTS if len(shape) == 1 else _PICTURES.format(height=shape[1], width=shape[2])
     head = _HEAD.format(
         run=run.id,
         dataset=config.dataset,
         epoch=run.epoch,
-        distribution=distribution,
+        distribution=", ".join(sorted({of_x, of_z})),
         latent_dim=config.latent_dim,
         encoder=_layers(run.model.encoder, " " * 8),
         decoder=_layers(run.model.decoder, " " * 8),
         parameter=scale if config.likelihood == "gaussian" else "",
+        affine=_AFFINE if config.body == "linear" else "",
+        posterior=posterior,
         shape=", ".join(map(str, shape)),
         likelihood=likelihood,
     )
@@ -150,6 +197,9 @@ def source(run: Run) -> str:
 
 def _layers(module: nn.Module, indent: str) -> str:
     """The Python that makes a module: PyTorch prints its layers as one would write them."""
+    if isinstance(module, AffineEncoder):
+        n_in, n_affine = module.affine.in_features, module.affine.out_features
+        return f"AffineEncoder({n_in}, {n_affine}, {len(module.constant)})"
     if not isinstance(module, nn.Sequential):
         return f"nn.{module!r}"
     inner = indent + "    "

@@ -63,8 +63,9 @@ def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
     if config.objective == "iwae":
         return bounds.iwae(model.log_weights(x, config.k)).mean()
     q = model.encode(x)
-    distortion = bounds.distortion(model.decode(q.rsample()), x)
-    return -(distortion + beta * bounds.rate(q, model.prior())).mean()
+    z = q.rsample()
+    distortion = bounds.distortion(model.decode(z), x)
+    return -(distortion + beta * bounds.rate(q, model.prior(), z)).mean()
 
 
 def choose_device(config: RunConfig) -> torch.device:

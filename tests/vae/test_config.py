@@ -26,7 +26,6 @@ WRONG = [
     ("dataset", "imagenet"),
     ("binarisation", "sometimes"),
     ("body", "transformer"),
-    ("hidden", ()),
     ("hidden", (0,)),
     ("hidden", (8193,)),
     ("hidden", (5,) * 7),
@@ -37,7 +36,7 @@ WRONG = [
     ("latent_dim", 2.5),
     ("latent_dim", "two"),
     ("latent_dim", None),
-    ("family", "flow"),
+    ("family", "banana"),
     ("likelihood", "laplace"),
     ("objective", "loss"),
     ("k", 0),
@@ -108,6 +107,13 @@ UNFIT = [
     ({"objective": "iwae", "k": 5, "beta": 2}, "β"),
     ({"objective": "iwae", "k": 5, "beta_warmup": 2}, "warm-up"),
     ({"body": "conv"}, "three hidden sizes"),
+    ({"hidden": ()}, "at least one hidden layer"),
+    ({"body": "linear", "hidden": ()}, "binarisation to none"),
+    ({"body": "linear", "likelihood": "gaussian", "binarisation": "none"}, "leave hidden empty"),
+    (
+        {"body": "linear", "hidden": (), "dataset": "pinwheel", "likelihood": "bernoulli"},
+        "points in the plane",
+    ),
 ]
 
 
@@ -149,6 +155,19 @@ def test_a_newer_version_is_told_apart_from_a_wrong_field(fields):
     text = json.dumps({"version": CONFIG_VERSION + 1, "new_field": 1, **fields})
     with pytest.raises(ConfigError, match=r"newer ELBO Room .*update the app"):
         read_config(text)
+
+
+def test_a_configuration_of_version_1_reads_as_it_was():
+    text = json.dumps({"version": 1, "dataset": "digits", "family": "diagonal", "body": "mlp"})
+    config = read_config(text)
+    assert config.version == 1 < CONFIG_VERSION
+    assert config == RunConfig(version=1, dataset="digits")
+
+
+@pytest.mark.parametrize("dataset", DATA_SHAPES)
+def test_a_linear_body_takes_every_data_set(dataset):
+    fields = {"likelihood": "gaussian", "binarisation": "none", "latent_dim": 1}
+    refuse_absurd(RunConfig(dataset=dataset, body="linear", hidden=(), **fields))
 
 
 def test_a_newer_version_is_refused_in_a_form_too():

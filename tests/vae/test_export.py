@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
-from vae import data, export, latent, runs
+from vae import data, export, families, latent, runs
 from vae.__main__ import main
 from vae.config import RunConfig
 from vae.evaluate import examples
@@ -30,6 +30,8 @@ CONFIGS = {
     "gaussian": {**GREY, "latent_dim": 3},
     "one-dimension": {"latent_dim": 1},
     "points": {**GREY, "dataset": "pinwheel"},
+    "full": {"family": "full", "latent_dim": 3},
+    "linear": {**GREY, "body": "linear", "hidden": (), "family": "full"},
 }
 
 
@@ -134,8 +136,10 @@ def test_script(kind: str, tmp_path: Path) -> None:
     picture = np.asarray(Image.open(tmp_path / "grid.png")).astype(int)
 
     alone, x = names["load"](), examples(run.config, n=5)
-    torch.testing.assert_close(alone.encode(x).loc, run.model.encode(x).base_dist.loc)
-    torch.testing.assert_close(alone.encode(x).scale, run.model.encode(x).base_dist.scale)
+    q, expected = alone.encode(x), run.model.encode(x)
+    torch.testing.assert_close(q.mean, expected.mean)
+    shape = q.scale_tril if run.config.family == "full" else q.scale.diag_embed()
+    torch.testing.assert_close(shape @ shape.mT, families.covariance(expected))
     z = torch.randn(5, run.config.latent_dim)
     atol = 2e-3 if kind == "continuous" else 1e-5  # PyTorch's own mean is that noisy near 1/2
     torch.testing.assert_close(alone.decode(z).mean, run.model.decode(z).mean, atol=atol, rtol=1e-5)
@@ -146,6 +150,13 @@ def test_script(kind: str, tmp_path: Path) -> None:
         plane = latent.axes_plane(run.config.latent_dim, 0, min(1, run.config.latent_dim - 1))
         expected = latent.mosaic(latent.decoded_grid(run.model, plane, side, side)).astype(int)
         assert picture.std() > 1 and abs(picture - expected).max() <= 1  # of 255, by rounding
+
+
+def test_a_flow_is_no_script(tmp_path: Path) -> None:
+    config = RunConfig(dataset="digits", hidden=(8,), family="flow")
+    with pytest.raises(export.ExportError, match="--to onnx"):
+        script(Run("digits-2d-0a1b", config, VAE(config), epoch=4), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_unwritable_folder(

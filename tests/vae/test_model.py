@@ -16,15 +16,18 @@ from vae.config import ConfigError, RunConfig
 from vae.model import MAX_PARAMETERS, VAE, count_parameters, flops_per_datum
 from vae.nn import mlp
 
+FAMILIES = ("diagonal", "full", "flow")
 BINARISATION = {"bernoulli": "dynamic", "continuous-bernoulli": "none", "gaussian": "none"}
 HIDDEN = {"mlp": (16, 8), "conv": (3, 5, 8)}
+BODIES = [(body, family) for body in HIDDEN for family in FAMILIES]
+BODIES += [("linear", family) for family in FAMILIES]
 
 
 def make(body="mlp", likelihood="bernoulli", latent_dim=2, dataset="digits", **fields) -> RunConfig:
     return RunConfig(
         dataset=dataset,
         body=body,
-        hidden=fields.pop("hidden", HIDDEN[body]),
+        hidden=fields.pop("hidden", HIDDEN.get(body, ())),
         likelihood=likelihood,
         binarisation=BINARISATION[likelihood],
         latent_dim=latent_dim,
@@ -142,6 +145,26 @@ def test_the_prior_is_no_parameter_and_is_not_stored():
 def test_parameters_are_counted_as_they_are(body, likelihood):
     config = make(body, likelihood, 7)
     assert count_parameters(config) == sum(p.numel() for p in VAE(config).parameters())
+
+
+@pytest.mark.parametrize(("body", "family"), BODIES)
+def test_every_body_answers_in_every_family(body, family):
+    config = make(body, "gaussian", 3, family=family)
+    model, x = VAE(config), torch.rand(2, 4, 1, 8, 8)
+    q = model.encode(x)
+    assert (q.batch_shape, q.event_shape) == ((2, 4), (3,))
+    log_w = model.log_weights(x[0], K=5)
+    log_w.mean().backward()
+    assert log_w.shape == (5, 4)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+    assert count_parameters(config) == sum(p.numel() for p in model.parameters())
+    assert flops_per_datum(config) > 0
+
+
+def test_a_diagonal_model_keeps_its_names():
+    names = {name.split(".")[0] for name in VAE(make(likelihood="gaussian")).state_dict()}
+    assert names == {"encoder", "decoder", "log_scale"}
 
 
 @pytest.mark.parametrize("config", [

@@ -274,6 +274,7 @@ def test_a_finished_run_holds_no_litter():
         "resume.safetensors",
         "prev.safetensors",
         "snapshots",
+        "weights",
         "lock",
     }
 
