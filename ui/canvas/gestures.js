@@ -17,7 +17,14 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  *   nudge: (dx: number, dy: number) => void,
  *   enter: (shift: boolean) => void,
  *   blur: () => void,
+ *   space: () => boolean,
+ *   grab: (px: number, py: number, touch: boolean) => boolean,
+ *   drag: (px: number, py: number) => void,
+ *   drop: () => void,
  * }} Handlers
+ *
+ * space: whether it did anything; grab: whether something was taken in hand, which drag and drop
+ * then move, and which is never a click
  */
 
 /**
@@ -47,7 +54,7 @@ export function listen(canvas, on, signal) {
       else if (event.key === "+" || event.key === "=") on.zoomCentre(1.25);
       else if (event.key === "-") on.zoomCentre(1 / 1.25);
       else if (event.key === "0") on.reset();
-      else return;
+      else if (event.key !== " " || !on.space()) return;
       canvas.classList.remove("pointed");
       event.preventDefault();
       event.stopPropagation();
@@ -76,8 +83,16 @@ function listenToPointer(canvas, on, signal) {
   let start = [0, 0];
   let dragged = false;
   let last = { time: -Infinity, x: 0, y: 0 };
+  let holding = -1;
   const far = (/** @type {number} */ dx, /** @type {number} */ dy) =>
     Math.hypot(dx, dy) >= CLICK_REACH;
+
+  const release = (/** @type {PointerEvent} */ event) => {
+    if (holding !== event.pointerId) return;
+    holding = -1;
+    canvas.classList.remove("dragging");
+    on.drop();
+  };
 
   canvas.addEventListener(
     "pointerdown",
@@ -85,6 +100,13 @@ function listenToPointer(canvas, on, signal) {
       if (event.button !== 0) return;
       canvas.classList.add("pointed");
       canvas.setPointerCapture(event.pointerId);
+      if (holding !== -1) return;
+      const touch = event.pointerType === "touch";
+      if (down.size === 0 && on.grab(event.offsetX, event.offsetY, touch)) {
+        holding = event.pointerId;
+        canvas.classList.add("dragging");
+        return;
+      }
       if (down.size === 0) {
         start = [event.offsetX, event.offsetY];
         dragged = false;
@@ -99,6 +121,10 @@ function listenToPointer(canvas, on, signal) {
   canvas.addEventListener(
     "pointermove",
     (event) => {
+      if (holding !== -1) {
+        if (holding === event.pointerId) on.drag(event.offsetX, event.offsetY);
+        return;
+      }
       const before = down.get(event.pointerId);
       if (!before) {
         if (event.pointerType !== "touch") on.hover(event.offsetX, event.offsetY);
@@ -126,6 +152,7 @@ function listenToPointer(canvas, on, signal) {
   canvas.addEventListener(
     "pointerup",
     (event) => {
+      release(event);
       if (!down.delete(event.pointerId) || down.size > 0) return;
       canvas.classList.remove("dragging");
       if (dragged) return;
@@ -141,6 +168,7 @@ function listenToPointer(canvas, on, signal) {
   canvas.addEventListener(
     "pointercancel",
     (event) => {
+      release(event);
       down.delete(event.pointerId);
       canvas.classList.remove("dragging");
     },

@@ -1,4 +1,5 @@
-/** The points and the decoded manifold that are there now, while newer ones are on their way. */
+/** The points, decoded manifold and heat map that are there now, while newer ones are on their way. */
+import { heated } from "./heat.js";
 import { message, once } from "./load.js";
 import { checkSprite, inked, mix, readGrey } from "./picture.js";
 import { ellipse, nearest, parsePoints } from "./points.js";
@@ -6,7 +7,7 @@ import { written } from "./view.js";
 
 export class Layers {
   /**
-   * @param {(what: "points" | "backdrop") => void} changed
+   * @param {(what: Fetched) => void} changed
    * @param {(what: string, sentence: string) => void} trouble  "" takes a sentence back
    */
   constructor(changed, trouble) {
@@ -17,9 +18,12 @@ export class Layers {
     /** @type {{sprite: import("./picture.js").Grey, ink: OffscreenCanvas, colour: string,
      *   meta: import("./picture.js").BackdropMeta} | null} */
     this.backdrop = null;
+    /** @type {{grey: import("./picture.js").Grey, ink: OffscreenCanvas, dark: boolean,
+     *   meta: import("./heat.js").HeatMeta} | null} */
+    this.heat = null;
     /** @type {Set<number>} labels switched off */
     this.hidden = new Set();
-    this.wanted = { points: "", backdrop: "" };
+    this.wanted = { points: "", backdrop: "", heat: "" };
     this.stopped = false;
   }
 
@@ -38,7 +42,7 @@ export class Layers {
    * @param {string} colour
    */
   takeBackdrop(meta, colour) {
-    this.fetch("backdrop", meta?.url, "the decoded manifold", readSprite, (sprite) => {
+    this.fetch("backdrop", meta?.url, "the decoded manifold", readPicture, (sprite) => {
       if (meta && sprite) checkSprite(sprite, meta);
       const old = this.backdrop;
       const ink = old?.sprite === sprite && old?.colour === colour ? old?.ink : null;
@@ -47,8 +51,20 @@ export class Layers {
   }
 
   /**
+   * @param {import("./heat.js").HeatMeta | null} meta
+   * @param {boolean} dark
+   */
+  takeHeat(meta, dark) {
+    this.fetch("heat", meta?.url, "the heat map", readPicture, (grey) => {
+      const old = this.heat;
+      const ink = old?.grey === grey && old?.dark === dark ? old?.ink : null;
+      this.heat = meta && grey && { grey, ink: ink ?? heated(grey, dark), dark, meta };
+    });
+  }
+
+  /**
    * Fetch a thing by its URL and take it, unless another is wanted by then.
-   * @param {"points" | "backdrop"} what
+   * @param {Fetched} what
    * @param {string | undefined} url
    * @param {string} name
    * @param {(response: Response) => Promise<any>} read
@@ -111,6 +127,7 @@ export class Layers {
 }
 
 /**
+ * @typedef {"points" | "backdrop" | "heat"} Fetched
  * @typedef {{p: [number, number], index: number, tip: string, about: string,
  *   major: number, minor: number, angle: number}} Datum
  */
@@ -121,6 +138,6 @@ async function readPoints(response) {
 }
 
 /** @param {Response} response */
-async function readSprite(response) {
+async function readPicture(response) {
   return readGrey(await response.blob());
 }

@@ -1,4 +1,6 @@
-/** The marks that move with the pointer: ellipse, tip, picks and the path between them. */
+/** The marks that move: ellipse and tip under the pointer, picks, path, race, what is in hand. */
+import { strokeTwice, writeOn } from "./ink.js";
+import { drawMark } from "./overlays.js";
 import { pixelsPerUnit, toPixel } from "./view.js";
 
 /**
@@ -10,6 +12,9 @@ import { pixelsPerUnit, toPixel } from "./view.js";
  *   picks: Pick[],
  *   path: [number, number][] | null,
  *   hit: import("./layers.js").Datum | null,
+ *   places: import("./overlays.js").Mark[],
+ *   race: import("./race.js").Race | null,
+ *   handle: import("./handle.js").Handle | null,
  * }} Marks
  */
 
@@ -26,26 +31,13 @@ export function drawMarks(context, marks) {
   context.lineJoin = "round";
   context.lineCap = "round";
   drawPath(context, marks);
+  marks.race?.drawTracks(context, marks);
   drawEllipses(context, marks);
+  for (const place of marks.places) drawMark(context, marks, place);
+  marks.handle?.draw(context, marks);
   for (const pick of [...marks.picks].reverse()) drawPick(context, marks, pick);
   drawTip(context, marks);
   context.restore();
-}
-
-/**
- * Stroke the current path twice, so that it is seen on any ground.
- * @param {CanvasRenderingContext2D} context
- * @param {string} colour
- * @param {string} halo
- * @param {number} width
- */
-function strokeTwice(context, colour, halo, width) {
-  context.strokeStyle = halo;
-  context.lineWidth = width + 3;
-  context.stroke();
-  context.strokeStyle = colour;
-  context.lineWidth = width;
-  context.stroke();
 }
 
 /**
@@ -114,34 +106,4 @@ function drawTip(context, { frame, hit, theme, view }) {
   if (!hit) return;
   const [x, y] = toPixel(view, frame, hit.p);
   writeOn(context, theme, frame, hit.tip, x + 14, y + 20, theme.ink);
-}
-
-/**
- * Words on a small plate, kept inside the frame.
- * @param {CanvasRenderingContext2D} context
- * @param {import("./colour.js").Theme} theme
- * @param {import("./view.js").Frame} frame
- * @param {string} text
- * @param {number} x  left edge
- * @param {number} y  middle
- * @param {string} edge
- */
-function writeOn(context, theme, frame, text, x, y, edge) {
-  context.font = `600 14px ${theme.font}`;
-  context.textAlign = "left";
-  context.textBaseline = "middle";
-  const width = context.measureText(text).width + 12;
-  const left = Math.max(frame.left + 2, Math.min(x, frame.left + frame.width - width - 2));
-  const middle = Math.max(frame.top + 13, Math.min(y, frame.top + frame.height - 13));
-  context.beginPath();
-  context.roundRect(left, middle - 11, width, 22, 5);
-  context.fillStyle = theme.ground;
-  context.globalAlpha = 0.92;
-  context.fill();
-  context.globalAlpha = 1;
-  context.strokeStyle = edge;
-  context.lineWidth = 1;
-  context.stroke();
-  context.fillStyle = theme.ink;
-  context.fillText(text, left + 6, middle + 1);
 }

@@ -2,27 +2,32 @@
 import { Camera } from "./camera.js";
 import { readTheme } from "./colour.js";
 import { listen } from "./gestures.js";
+import { Handle } from "./handle.js";
+import { handlersOf } from "./hands.js";
 import { Layers } from "./layers.js";
 import { buildLegend } from "./legend.js";
 import { drawMarks } from "./marks.js";
 import { Panel } from "./panel.js";
 import { Picks } from "./picks.js";
+import { Race } from "./race.js";
 import { drawScene } from "./scene.js";
+import { Shown } from "./shown.js";
+import { Surface } from "./surface.js";
 import { written } from "./view.js";
 
 const REACH = 8;
-const CALM = 4;
-const STEP = 0.02;
 const PICK_DELAY_MS = 250;
+const ACTS = ["Click to decode.", "Enter decodes."];
 
-class Plane {
+export class Plane {
   /** @param {ParentNode} root */
   constructor(root) {
     const find = (/** @type {string} */ name) => /** @type {any} */ (root.querySelector(name));
     this.root = /** @type {HTMLElement} */ (find(".plane"));
     this.stage = /** @type {HTMLElement} */ (find(".stage"));
-    this.canvases = /** @type {HTMLCanvasElement[]} */ ([find(".scene"), find(".marks")]);
-    this.legend = /** @type {HTMLElement} */ (find(".legend"));
+    this.canvas = /** @type {HTMLCanvasElement} */ (find(".marks"));
+    this.surfaces = [find(".scene"), this.canvas].map((canvas) => new Surface(canvas));
+    this.legend = /** @type {HTMLElement} */ (find(".labels"));
     this.legendOf = "";
     /** What the page sent last, and how to answer it. */
     this.data = /** @type {any} */ (null);
@@ -41,6 +46,21 @@ class Plane {
       },
       (view) => this.api.setStateValue("view", view.map((v) => Number(v.toFixed(6)))),
     );
+    this.handle = new Handle(
+      find(".grip"),
+      this.camera,
+      () => this.redraw(false),
+      (q) => this.api.setTriggerValue("q", q),
+    );
+    this.race = new Race(
+      find(".race"),
+      ({ label }) => this.shown.on(`track ${label}`),
+      () => this.redraw(false),
+    );
+    this.shown = new Shown(find(".layers"), () => {
+      this.race.draw();
+      this.redraw();
+    });
     /** @type {[number, number] | null} */
     this.pointer = null;
     /** @type {[number, number] | null} a pixel whose decoded picture stays until it is left */
@@ -50,18 +70,16 @@ class Plane {
     /** @type {import("./layers.js").Datum | null} */
     this.hit = null;
     /** Where the resting picture was decoded, and by which URL. */
-    this.shown = { p: /** @type {[number, number] | null} */ (null), by: "" };
+    this.resting = { p: /** @type {[number, number] | null} */ (null), by: "" };
     this.lastPick = /** @type {object | null} */ (null);
     this.sceneStale = true;
-    /** Device pixels per CSS pixel, as of the last layout. */
-    this.ratio = 1;
     this.drawing = 0;
     this.life = new AbortController();
     const { signal } = this.life;
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.stage);
     window.addEventListener("resize", () => this.layout(), { signal });
-    listen(this.canvases[1], this.handlers(), signal);
+    listen(this.canvas, handlersOf(this), signal);
     find(".reset").addEventListener("click", () => this.camera.reset(), { signal });
   }
 
@@ -69,7 +87,8 @@ class Plane {
   stop() {
     this.life.abort();
     this.observer.disconnect();
-    for (const part of [this.panel, this.picks, this.layers, this.camera]) part.stop();
+    const { camera, handle, layers, panel, picks, race } = this;
+    for (const part of [camera, handle, layers, panel, picks, race]) part.stop();
     cancelAnimationFrame(this.drawing);
   }
 
@@ -84,27 +103,32 @@ class Plane {
     this.api = api;
     this.theme = readTheme(this.root);
     this.root.style.setProperty("--height", `${data.height}px`);
+    this.root.classList.toggle("undecoded", data.decode === null);
     if (before?.view_key !== data.view_key) {
       this.camera.begin(data.view);
       if (before && !data.picks.length) this.forget();
     }
     this.layers.takePoints(data.points);
     this.layers.takeBackdrop(data.backdrop, this.theme.ink);
+    this.layers.takeHeat(data.heat ?? null, this.theme.dark);
+    this.shown.take(data, this.theme.dark);
+    this.race.take(data.race ?? null, this.theme);
+    this.handle.receive(data.handle ?? null);
     this.picks.receive(data.picks);
-    if (this.shown.p && this.shown.by !== data.decode) this.decode(this.shown.p, "");
+    if (this.resting.p && this.resting.by !== data.decode) this.decode(this.resting.p, "");
     this.layout();
   }
 
   /** Another space: what was picked in the last one means nothing here. */
   forget() {
-    this.shown = { p: null, by: "" };
+    this.resting = { p: null, by: "" };
     this.pending = this.pointer = this.clicked = this.hit = null;
     this.panel.forget();
   }
 
-  /** @param {"points" | "backdrop"} what */
+  /** @param {import("./layers.js").Fetched} what */
   layerTaken(what) {
-    if (what === "backdrop" && !this.data.decode && this.shown.p) this.decode(this.shown.p, "");
+    if (what === "backdrop" && !this.data.decode && this.resting.p) this.decode(this.resting.p, "");
     if (what === "points") {
       const meta = this.layers.points?.meta ?? null;
       const legendOf = JSON.stringify(meta && { ...meta, url: "" });
@@ -122,45 +146,6 @@ class Plane {
     this.pending = null;
     if (moved && this.picks.current) this.decode(this.picks.current, "");
     this.redraw(false);
-  }
-
-  /** @returns {import("./gestures.js").Handlers} */
-  handlers() {
-    const { camera } = this;
-    /** @type {() => [number, number]} */
-    const spot = () => this.pending ?? this.picks.current ?? camera.centre;
-    return {
-      hover: (px, py) => {
-        const { clicked } = this;
-        if (clicked && Math.hypot(px - clicked[0], py - clicked[1]) < CALM) return;
-        this.clicked = null;
-        this.pointer = [px, py];
-        this.redraw(false);
-      },
-      leave: () => {
-        this.clicked = this.pointer = this.hit = null;
-        this.redraw(false);
-      },
-      click: (px, py, shift) => {
-        this.clicked = [px, py];
-        this.commit(camera.place([px, py]), shift);
-      },
-      pan: (dx, dy) => camera.pan(dx, dy),
-      zoom: (factor, px, py) => camera.zoom(factor, camera.place([px, py])),
-      zoomCentre: (factor) => camera.zoom(factor, camera.centre),
-      reset: () => camera.reset(),
-      nudge: (dx, dy) => {
-        const [x, y] = spot();
-        this.pending = [x + dx * STEP * camera.span, y + dy * STEP * camera.span];
-        this.pointer = null;
-        this.redraw(false);
-      },
-      enter: (shift) => this.commit(spot(), shift),
-      blur: () => {
-        this.pending = null;
-        this.redraw(false);
-      },
-    };
   }
 
   /**
@@ -190,7 +175,7 @@ class Plane {
    */
   async decode(p, about) {
     const by = this.data.decode;
-    this.shown = { p, by };
+    this.resting = { p, by };
     const words = { z: this.words(p), about };
     if (!by) {
       this.panel.settle(this.layers.preview(p), words);
@@ -206,7 +191,7 @@ class Plane {
 
   /** @param {[number, number]} place */
   datumAt(place) {
-    return this.data.layers.points ? this.layers.datumAt(place, REACH / this.camera.unit) : null;
+    return this.shown.on("points") ? this.layers.datumAt(place, REACH / this.camera.unit) : null;
   }
 
   /** @param {[number, number]} place */
@@ -224,7 +209,7 @@ class Plane {
     }
     this.hit = this.datumAt(place);
     const grey = this.layers.preview(place);
-    const act = this.pointer ? "Click to decode." : "Enter decodes.";
+    const act = this.data.decode === null ? "" : ACTS[this.pointer ? 0 : 1];
     const about = this.hit?.about ?? (grey ? "" : act);
     const words = { z: this.words(place), about };
     this.panel.show(grey, grey ? "Preview" : "", words, !this.pointer);
@@ -234,12 +219,7 @@ class Plane {
   layout() {
     const { clientWidth: width, clientHeight: height } = this.stage;
     if (!width || !height) return;
-    this.ratio = window.devicePixelRatio;
-    for (const canvas of this.canvases) {
-      const [w, h] = [width, height].map((side) => Math.round(side * this.ratio));
-      if (canvas.width !== w) canvas.width = w;
-      if (canvas.height !== h) canvas.height = h;
-    }
+    for (const surface of this.surfaces) surface.fit(width, height);
     this.camera.resize(width, height);
     this.redraw();
   }
@@ -257,35 +237,32 @@ class Plane {
   }
 
   draw() {
-    const { data, layers, pending, picks, ratio, theme } = this;
-    const { axes, path } = data;
+    const { layers, pending, picks, shown, theme } = this;
+    const { axes, draws, ellipses, marks, path } = this.data;
     const { frame, view } = this.camera;
+    const [scene, moving] = this.surfaces;
     this.describe();
     if (this.sceneStale) {
       this.sceneStale = false;
-      const points = data.layers.points ? layers.points : null;
-      const backdrop = data.layers.backdrop ? layers.backdrop : null;
+      const overlays = {
+        draws: shown.on("draws") ? (draws ?? null) : null,
+        ellipses: (ellipses ?? []).filter((/** @type {any} */ e) => shown.on(`ellipse ${e.label}`)),
+      };
+      const points = shown.on("points") ? layers.points : null;
+      const backdrop = shown.on("backdrop") ? layers.backdrop : null;
+      const heat = shown.on("heat") ? layers.heat : null;
       const { visible } = layers;
-      const scene = { view, frame, theme, axes, points, visible, backdrop };
-      drawScene(clear(this.canvases[0], ratio), scene, ratio);
+      const all = { view, frame, theme, axes, points, visible, backdrop, heat, overlays };
+      drawScene(scene.clear(), all, scene.ratio);
     }
     const moved = pending && { p: pending, label: picks.list[0]?.label ?? "A" };
     const list = moved ? [moved, ...picks.list.slice(1)] : picks.list;
-    const marks = { view, frame, theme, picks: list, path, hit: this.hit };
-    drawMarks(clear(this.canvases[1], ratio), marks);
+    const race = this.race.data && this.race;
+    const handle = shown.on("handle") ? this.handle : null;
+    const places = marks ?? [];
+    const all = { view, frame, theme, picks: list, path, hit: this.hit, places, race, handle };
+    drawMarks(moving.clear(), all);
   }
-}
-
-/**
- * Empty a canvas and count in CSS pixels.
- * @param {HTMLCanvasElement} canvas
- * @param {number} ratio
- */
-function clear(canvas, ratio) {
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  return context;
 }
 
 /** @type {WeakMap<object, Plane>} */

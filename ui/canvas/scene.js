@@ -1,9 +1,13 @@
-/** The scene that hovering leaves alone: decoded manifold, prior, points, axes. */
+/** The scene that hovering leaves alone: decoded manifold, heat, points, prior, overlays, axes. */
 import { drawDots } from "./dots.js";
+import { drawHeat } from "./heat.js";
+import { drawOverlays } from "./overlays.js";
 import { pixelsPerUnit, ticks, toPixel } from "./view.js";
 
 const SMALLEST_TILE = 24;
 const TEXT_SIZE = 14;
+/** How much of the points is seen before a heat map, so that both are. */
+const POINTS_ON_HEAT = 0.4;
 
 /**
  * @typedef {{
@@ -14,6 +18,8 @@ const TEXT_SIZE = 14;
  *   points: {columns: import("./points.js").Points, meta: import("./points.js").PointsMeta} | null,
  *   visible: (row: number) => boolean,
  *   backdrop: {ink: OffscreenCanvas, meta: import("./picture.js").BackdropMeta} | null,
+ *   heat: {ink: OffscreenCanvas, meta: import("./heat.js").HeatMeta} | null,
+ *   overlays: import("./overlays.js").Overlays,
  * }} Scene
  */
 
@@ -45,10 +51,14 @@ export function drawScene(context, scene, ratio) {
   context.rect(frame.left, frame.top, frame.width, frame.height);
   context.clip();
   drawBackdrop(context, scene, ratio);
+  drawHeat(context, scene);
   if (points) {
+    context.globalAlpha = scene.heat ? POINTS_ON_HEAT : 1;
     drawDots(context, points, visible, view, frame, theme.dark, ratio);
+    context.globalAlpha = 1;
   }
   drawPrior(context, scene);
+  drawOverlays(context, scene, scene.overlays);
   context.restore();
   drawAxes(context, scene);
 }
@@ -59,7 +69,7 @@ export function drawScene(context, scene, ratio) {
  * @param {Scene} scene
  * @param {number} ratio
  */
-function drawBackdrop(context, { backdrop, frame, points, theme, view }, ratio) {
+function drawBackdrop(context, { backdrop, frame, heat, points, theme, view }, ratio) {
   if (!backdrop) return;
   const { extent, rows, cols, tile } = backdrop.meta;
   const unit = pixelsPerUnit(view, frame);
@@ -72,7 +82,7 @@ function drawBackdrop(context, { backdrop, frame, points, theme, view }, ratio) 
   const [left, top] = toPixel(view, frame, [extent[0], extent[3]]);
   const snap = (/** @type {number} */ v) => Math.round(v * ratio) / ratio;
   context.save();
-  context.globalAlpha = points ? (theme.dark ? 0.36 : 0.38) : 0.9;
+  context.globalAlpha = points || heat ? (theme.dark ? 0.36 : 0.38) : 0.9;
   context.imageSmoothingEnabled = scale * ratio < 4;
   context.imageSmoothingQuality = "medium";
   for (let r = ((rows - 1) >> 1) % stride; r < rows; r += stride) {
