@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
@@ -141,16 +141,20 @@ def compare(dataset: str, seconds: float) -> None:
             elif turn % WHOLE_EVERY == 0:
                 contestant.windows[turn] = contestant.window(0.0, least=epoch)
     windows = {contestant.name: contestant.windows for contestant in contestants}
-    print_table("By the clock", windows, lambda window: window.by_clock)
-    print_table("By own processor time", windows, lambda window: window.by_cpu)
+    references = (EXAMPLE, PYTHAE, LIMIT)
+    print_table("By the clock: samples/s", windows, lambda w: w.by_clock, references)
+    print_table("By own processor time: samples/s", windows, lambda w: w.by_cpu, references)
 
 
 def print_table(
-    title: str, windows: dict[str, dict[int, Window]], rate: Callable[[Window], float]
+    title: str,
+    windows: dict[str, dict[int, Window]],
+    rate: Callable[[Window], float],
+    references: Sequence[str],
 ) -> None:
     """One row a loop: median rate, quartiles, and ratios paired by turn."""
-    references = [name for name in (EXAMPLE, PYTHAE, LIMIT) if name in windows]
-    print(f"\n| {title}: samples/s | median | quartiles | n |", end="")
+    references = [name for name in references if name in windows]
+    print(f"\n| {title} | median | quartiles | n |", end="")
     print("".join(f" of {name} |" for name in references))
     print("|---|" + "---:|" * (3 + len(references)))
     for name, own in windows.items():

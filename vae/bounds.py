@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, kl_divergence
 
-#: The bootstrap draws groups of samples rather than single ones above so many: its answer is the
-#: same to a few per cent, and its cost no longer grows with K.
+#: Above so many samples the bootstrap draws groups of them: the same answer to a few per cent.
 GROUPS = 500
 
 
@@ -167,7 +166,7 @@ def bootstrap_error(
         The error, with shape (*), float64, in nats; not a number if K = 1.
 
     Raises:
-        ValueError: If K = 0, or n < 2.
+        ValueError: If K = 0 or n < 2.
 
     Source:
         Efron 1979, Bootstrap methods: another look at the jackknife.
@@ -184,17 +183,14 @@ def bootstrap_error(
     if K == 1:
         return torch.full(log_w.shape[1:], math.nan, dtype=torch.float64, device=log_w.device)
     w = (log_w - log_w.amax(dim=0)).double().exp().reshape(K, -1)
+    w = torch.cat((w, torch.ones_like(w[:, :1])), dim=1)  # weights, and how many they are
     size = -(-K // GROUPS)
-    groups = -(-K // size)
-    w = torch.nn.functional.pad(w, (0, 0, 0, groups * size - K)).view(groups, size, -1).sum(1)
-    sizes = torch.full((groups,), float(size), dtype=torch.float64)
-    sizes[-1] = K - (groups - 1) * size
-    drawn = torch.randint(groups, (n, groups), generator=generator)
-    counts = torch.zeros(n, groups, dtype=torch.float64)
-    counts.scatter_add_(1, drawn, torch.ones_like(counts))
-    means = counts.to(w.device) @ w / (counts @ sizes).to(w.device)[:, None]
-    tiny = torch.finfo(torch.float64).tiny
-    return means.clamp_min(tiny).log().std(dim=0).reshape(log_w.shape[1:])
+    w = torch.nn.functional.pad(w, (0, 0, 0, -K % size)).view(-1, size, w.shape[1]).sum(1)
+    drawn = torch.randint(len(w), (n, len(w)), generator=generator)
+    counts = torch.zeros(n, len(w)).double().scatter_add_(1, drawn, torch.ones(n, len(w)).double())
+    sums = counts.to(w.device) @ w
+    means = sums[:, :-1] / sums[:, -1:]
+    return means.clamp_min(1e-300).log().std(dim=0).reshape(log_w.shape[1:])
 
 
 def rate(q: Distribution, prior: Distribution, z: Tensor | None = None) -> Tensor:

@@ -202,3 +202,37 @@ def test_distortion_refuses_data_of_another_shape(shape):
     p_x = Independent(Bernoulli(logits=torch.zeros(3, 1, 4, 4)), 3)
     with pytest.raises(ValueError, match="the decoder gives"):
         bounds.distortion(p_x, torch.zeros(shape))
+
+
+def test_the_error_of_a_mean_and_of_a_log_mean():
+    log_w = torch.tensor([1.0, 3.0, 2.0, 6.0]).double().log()
+    w = log_w.exp()
+    assert bounds.error_of_mean(w).item() == pytest.approx(w.std().item() / 2)
+    by_hand = w.std().item() / 2 / w.mean().item()
+    for shift in (-2_000.0, 0.0, 2_000.0):
+        assert bounds.log_mean_exp_error(log_w + shift).item() == pytest.approx(by_hand)
+    assert bounds.log_mean_exp_error(log_w[:1]).isnan() and bounds.error_of_mean(w[:1]).isnan()
+
+
+@pytest.mark.parametrize("K", [40, 999, 1_000, 1_001, 3_500])
+def test_the_bootstrap_agrees_with_the_delta_method_where_weights_are_tame(K):
+    torch.manual_seed(5)
+    log_w = 0.3 * torch.randn(K, 2, 3).double() - 800
+    generator = torch.Generator().manual_seed(0)
+    resampled = bounds.bootstrap_error(log_w, n=400, generator=generator)
+    assert resampled.shape == (2, 3)
+    # a spread from 400 draws is right to 3.5 % (one standard error), from 500 groups to 3 % more
+    torch.testing.assert_close(resampled, bounds.log_mean_exp_error(log_w), rtol=0.2, atol=0)
+
+
+def test_the_bootstrap_of_equal_weights_is_zero_whatever_the_groups():
+    for K in (3, 1_000, 1_001, 2_999):
+        assert (bounds.bootstrap_error(torch.full((K, 2), -7.0)) == 0).all()
+
+
+def test_the_bootstrap_needs_two_draws_and_knows_nothing_from_one_sample():
+    with pytest.raises(ValueError, match="n >= 2"):
+        bounds.bootstrap_error(torch.zeros(5, 1), n=1)
+    assert bounds.bootstrap_error(torch.zeros(1, 3)).isnan().all()
+    with pytest.raises(ValueError, match="K >= 1"):
+        bounds.bootstrap_error(torch.zeros(0, 3))
