@@ -1,12 +1,11 @@
-"""Runs in the background: one executor a server, on Dask, which no other file names.
+"""Work in the background: one executor a server, on Dask, which no other file names.
 
 The executor is a scheduler and a few workers of our own on the loopback interface, or the scheduler
-that ``VAE_SCHEDULER`` names. What a run does is read from its folder, where this file says only
-that a worker died.
+that ``VAE_SCHEDULER`` names. What a job does is read from its run's folder, not from here.
 
 Ours are Dask's two commands on a leash: ``LocalCluster`` would import the running script again, and
-``SubprocessCluster`` freeze once its log fills a pipe. The queue is kept here: Dask would hand
-waiting tasks to busy workers, whose death takes them along.
+``SubprocessCluster`` freeze once its log fills a pipe. The queue is our own (``ui.queue``): Dask
+would hand waiting tasks to busy workers, whose death takes them along.
 """
 
 from __future__ import annotations
@@ -18,24 +17,26 @@ import os
 import re
 import socket
 import threading
-import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 
 from dask.system import CPU_COUNT
 from distributed import Client, Future, KilledWorker, Security
-from filelock import Timeout
+from distributed.system import MEMORY_LIMIT
 
 from ui.leash import Children, ChildrenError
-from vae import runs
+from ui.queue import Analysis, Job, Queue, Training, for_trainings
+from vae.requests import Request
 
 JOB = "vae.train:train"  # imported in the workers, called with the id of the run
-WORKERS = max(1, min(4, CPU_COUNT))
+ANALYSIS = "vae.analysis:perform"  # called with the id of the run and the request as JSON
+#: What workers import before their first job.
+PRELOAD = "vae.train vae.evidence vae.gap_table arviz_stats.base torch._dynamo sklearn.datasets"
+WORKERS = max(1, min(4, CPU_COUNT))  # for trainings; one more is kept for analyses
 PATIENCE = 120.0  # seconds for the processes to come up, on a machine that is busy
-ENDED = "The worker process ended before the run did; resume it to go on from its last checkpoint."
+ROOM = 2e9  # bytes that a worker may use at least: PyTorch, and a gigabyte of arrays
 
 #: What the processes find in their environment, whatever the user's own says.
 ENVIRONMENT = {
@@ -52,7 +53,7 @@ ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
     "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "500ms",
-    "DASK_DISTRIBUTED__WORKER__PRELOAD": "['vae.train', 'torch._dynamo', 'sklearn.datasets']",
+    "DASK_DISTRIBUTED__WORKER__PRELOAD": f"{PRELOAD.split()}",
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",  # a hog is ended at 95 % of its limit
@@ -118,17 +119,42 @@ def submit(run_id: str) -> None:
     Raises:
         JobsError: If there is no executor and none can be started.
     """
-    start()
-    executor = _executor
-    if executor is None:
-        raise JobsError(_error or "The app is shutting down.")
-    executor.submit(run_id)
+    _ready().submit(Training(run_id), patience=1)  # its folder knows its end before Dask does
 
 
 def withdraw(run_id: str) -> bool:
     """Takes a run out of the queue: false if it is not there, or was handed to a worker."""
     executor = _executor
-    return executor is not None and executor.withdraw(run_id)
+    return executor is not None and executor.queue.withdraw(Training(run_id))
+
+
+def analyse(run_id: str, request: Request) -> None:
+    """Puts an analysis in the queue, before all trainings; one that is there stays as it is.
+
+    Raises:
+        JobsError: If there is no executor and none can be started.
+    """
+    _ready().submit(Analysis(run_id, request))
+
+
+def withdraw_analysis(run_id: str, request: Request) -> bool:
+    """Takes an analysis out of the queue: false if it is not there, or was handed to a worker."""
+    executor = _executor
+    return executor is not None and executor.queue.withdraw(Analysis(run_id, request))
+
+
+def analysing(run_id: str, request: Request) -> bool:
+    """Whether an analysis is in the queue or at work."""
+    executor = _executor
+    return executor is not None and Analysis(run_id, request) in executor.queue
+
+
+def _ready() -> _Executor:
+    """The executor, brought up if it is not."""
+    start()
+    if (executor := _executor) is None:
+        raise JobsError(_error or "The app is shutting down.")
+    return executor
 
 
 def state() -> JobsState:
@@ -142,13 +168,11 @@ def state() -> JobsState:
 
 
 class _Executor:
-    """The queue, and the thread that hands runs to workers and notices how they ended."""
+    """The thread that hands the jobs of a queue to workers and notices how they ended."""
 
     def __init__(self) -> None:
         self.children = Children()  # none, if the scheduler is somebody else's
-        self.waiting: deque[str] = deque()
-        self.running: dict[str, Future] = {}
-        self.lock = threading.Lock()
+        self.queue = Queue()
         self.wake = threading.Event()
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self._serve, name="jobs", daemon=True)
@@ -157,7 +181,7 @@ class _Executor:
             self.client = _connect(address or _bring_up(self.children))
             count = self.client.nthreads
             self.children.wait_for(lambda: address or count(), PATIENCE, _stopping)
-            self.workers = len(count())
+            self.workers = for_trainings(sum(count().values()))
         except BaseException:
             self._tear_down()
             raise
@@ -174,65 +198,50 @@ class _Executor:
         self.wake.set()
         self.thread.join()
 
-    def submit(self, run_id: str) -> None:
-        """Queues a run, unless it is queued or at work."""
-        patience = time.monotonic() + 1  # its folder may say that it ended just before Dask does
-        while run_id in self.running and time.monotonic() < patience:
-            time.sleep(0.02)
-        with self.lock:
-            if self.closing.is_set():
-                raise JobsError("The background workers have just ended; try again.")
-            if run_id not in self.waiting and run_id not in self.running:
-                self.waiting.append(run_id)
+    def submit(self, job: Job, patience: float = 0) -> None:
+        """Queues a job, unless it is queued or, for longer than that, at work."""
+        self.queue.submit(job, patience)
+        if self.closing.is_set() and self.queue.withdraw(job):
+            raise JobsError("The background workers have just ended; try again.")
         self.wake.set()
 
-    def withdraw(self, run_id: str) -> bool:
-        """Drops a run that waits."""
-        with self.lock:
-            if waits := run_id in self.waiting:
-                self.waiting.remove(run_id)
-        return waits
-
     def _serve(self) -> None:
-        """Looks after runs and workers until either the executor or its processes end."""
+        """Looks after jobs and workers until either the executor or its processes end."""
         try:
             while self.alive():
                 try:
-                    slots = self.client.nthreads()
+                    slots = sum(self.client.nthreads().values())
                 except Exception as error:  # of many kinds, when the scheduler is gone
                     log.warning("The scheduler does not answer: %s", error)
                 else:
-                    self.workers = len(slots)
+                    self.workers = for_trainings(slots)
                     self._take_back()
-                    self._hand_out(sum(slots.values()))
+                    while self.queue.start(slots, self._begin):
+                        pass
                 self.wake.wait(timeout=1)
                 self.wake.clear()
         finally:
             self._tear_down()
 
     def _take_back(self) -> None:
-        """Takes leave of the runs that no worker works on any more."""
-        with self.lock:
-            for run_id in [run_id for run_id, future in self.running.items() if future.done()]:
-                future = self.running.pop(run_id)
+        """Takes leave of the jobs that no worker works on any more."""
+        with self.queue.lock:
+            running = self.queue.running
+            for job in [job for job, future in running.items() if future.done()]:
+                future = running.pop(job)
                 error = future.exception(timeout=1) if future.status == "error" else None
                 if error is None or isinstance(error, KilledWorker):
-                    # One that went through to its end may be queued again by now: leave that.
-                    among = ("running",) if future.status == "finished" else runs.ACTIVE
-                    _settle(run_id, among, "interrupted", ENDED)
+                    job.ended(finished=future.status == "finished")
                 else:
-                    log.error("The run %s raised an exception", run_id, exc_info=error)
-                    reason = f"The run ended with an unexpected error: {repr(error)[:200]}"
-                    _settle(run_id, runs.ACTIVE, "failed", reason)
+                    log.error("%s raised an exception", job, exc_info=error)
+                    job.failed(error)
 
-    def _hand_out(self, slots: int) -> None:
-        """Gives the runs that wait to the workers that are free."""
-        with self.lock:
-            while self.waiting and len(self.running) < slots:
-                key = f"run-{uuid.uuid4().hex}"
-                future = self.client.submit(_job(), self.waiting[0], key=key, pure=False, retries=0)
-                self.running[self.waiting.popleft()] = future
-                future.add_done_callback(lambda _: self.wake.set())
+    def _begin(self, job: Job) -> Future:
+        """Gives a job to a worker that is free."""
+        call, key = _call(job), f"job-{uuid.uuid4().hex}"
+        future = self.client.submit(call, *job.arguments, key=key, pure=False, retries=0)
+        future.add_done_callback(lambda _: self.wake.set())
+        return future
 
     def _tear_down(self) -> None:
         """Closes the client, ends the processes, and says in the folders what that did."""
@@ -240,9 +249,9 @@ class _Executor:
         with suppress(Exception):  # of many kinds, when the scheduler is gone
             self.client.close(timeout=1)
         self.children.end()
-        with self.lock:
-            for run_id in (*self.running, *self.waiting):
-                _settle(run_id, runs.ACTIVE, "interrupted", ENDED)
+        with self.queue.lock:
+            for job in (*self.queue.running, *self.queue.waiting):
+                job.left()
 
 
 def _bring_up(children: Children) -> str:
@@ -254,7 +263,8 @@ def _bring_up(children: Children) -> str:
         "--dashboard-address=127.0.0.1:0",  # opened even without a dashboard, else on 0.0.0.0
         "--no-dashboard",
     )
-    own = (f"--nworkers={WORKERS}", "--nthreads=1", f"--memory-limit={0.9 / WORKERS}")
+    share = max(0.9 / (WORKERS + 1), min(0.9, ROOM / MEMORY_LIMIT))
+    own = (f"--nworkers={WORKERS + 1}", "--nthreads=1", f"--memory-limit={share}")
     environment = ENVIRONMENT | {"DASK_TEMPORARY_DIRECTORY": str(children.folder)}
     children.start("dask", "scheduler", *common, "--port=0", environment=environment)
     children.start("dask", "worker", *common, *own, environment=environment, niceness=10)
@@ -280,20 +290,11 @@ def _connect(address: str) -> Client:
         raise JobsError(f"No Dask scheduler answers at {address}: {error}") from error
 
 
-def _job() -> Callable[[str], None]:
+def _call(job: Job) -> Callable[..., None]:
     """What a worker calls. An inner function travels by value: the scheduler needs no ``vae``."""
-    module, _, name = JOB.partition(":")
+    module, _, name = (JOB if isinstance(job, Training) else ANALYSIS).partition(":")
 
-    def job(run_id: str) -> None:
-        getattr(importlib.import_module(module), name)(run_id)
+    def call(*arguments: str) -> None:
+        getattr(importlib.import_module(module), name)(*arguments)
 
-    return job
-
-
-def _settle(run_id: str, among: tuple[runs.State, ...], state: runs.State, reason: str) -> None:
-    """Writes how a run ended into its folder, if that does not know, and nobody works on it."""
-    with suppress(runs.RunError, Timeout, OSError):  # deleted; still at work; disk full
-        if runs.status(run_id).state in among:
-            with runs.lock(run_id).acquire(timeout=0.3):
-                if runs.status(run_id).state in among:
-                    runs.set_status(run_id, state, reason)
+    return call

@@ -103,24 +103,46 @@ def delete(run: Run) -> int:
 
 def evaluate(
     run: Run,
-    estimator: Literal["elbo", "iwae"] = "elbo",
-    k: int = 1,
+    estimator: Literal["elbo", "iwae", "is", "ais", "exact"] = "elbo",
+    k: Annotated[
+        int | None,
+        arg(
+            metavar="INT", help_behavior_hint="(default: 1 of elbo, 1000 of iwae and is, 16 of ais)"
+        ),
+    ] = None,
     n: Annotated[int | None, arg(metavar="INT", help_behavior_hint="(default: all)")] = None,
     split: Literal["held_out", "train"] = "held_out",
+    epoch: Annotated[
+        int | None, arg(metavar="INT", help_behavior_hint="(default: the newest)")
+    ] = None,
+    temperatures: int = 500,
     json: Json = False,
     out: Annotated[Path | None, arg(metavar="FILE.npz", help_behavior_hint="")] = None,
 ) -> int:
     """Estimates the log-evidence of data under a trained run, in nats.
 
     Args:
-        estimator: The ELBO, or the importance-weighted bound.
-        k: Samples per datum.
+        estimator: The ELBO, the importance-weighted bound, importance sampling, annealed importance
+            sampling, or the exact value (two latent dimensions, or a linear body).
+        k: Samples per datum; chains of ais.
         n: How many data: the first n of the split, under fixed binarisation.
         split: Which data.
+        epoch: An epoch whose weights were kept.
+        temperatures: Temperatures of ais.
         json: Print one line of JSON instead of text.
-        out: Keep the data `x` and the `values` of each in this file.
+        out: Keep the data `x`, and the `values` and `errors` of each, in this file.
     """
-    return _commands().evaluate(run, estimator, k=k, n=n, split=split, as_json=json, out=out)
+    return _commands().evaluate(
+        run,
+        estimator,
+        k=k,
+        n=n,
+        split=split,
+        epoch=epoch,
+        temperatures=temperatures,
+        as_json=json,
+        out=out,
+    )
 
 
 def export(

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vae import bounds, data
+from vae import bounds, data, families
 from vae.config import RunConfig
+from vae.estimators import Estimator, estimate
 from vae.model import VAE
 
 #: Grey pixels of held-out data are drawn to black or white once, from this seed, in every run:
@@ -18,16 +19,16 @@ from vae.model import VAE
 BINARISATION_SEED = 0
 #: Data behind the ELBO curves, and behind their IWAE-64 curve; the first of each split.
 N_ELBO, N_IWAE, K_IWAE = 2_000, 100, 64
-#: Log-weights computed at once; keeps the memory of an evaluation below about 200 MB.
-TILE = 20_000
 
 Split = Literal["train", "held_out"]
 
 
 class Evaluated(NamedTuple):
-    """One estimator on data: values per datum, in nats, with shape (N), and the data."""
+    """One estimator on N data: the fields of ``estimators.Estimate``, and data with labels."""
 
     values: np.ndarray
+    errors: np.ndarray
+    about: dict[str, np.ndarray]
     x: np.ndarray
     labels: np.ndarray
 
@@ -88,62 +89,15 @@ def present(batch: Tensor, binarisation: str, generator: torch.Generator | None 
     return data.binarise(batch, generator)
 
 
-@torch.no_grad()
-def estimate(
-    model: VAE,
-    x: Tensor,
-    estimator: Literal["elbo", "iwae"],
-    k: int,
-    *,
-    seed: int = 0,
-    progress: Callable[[int], object] = lambda n: None,
-) -> np.ndarray:
-    """An estimator for every datum, in tiles.
-
-    Arguments:
-        model: The model.
-        x: Data, with shape (N, *event).
-        estimator: ``"elbo"`` or ``"iwae"``, from the same K log-weights.
-        k: Samples per datum.
-        seed: Seed of the samples.
-        progress: Called after each tile with the number of its data.
-
-    Returns:
-        The values, float64, with shape (N), in nats.
-
-    Raises:
-        ValueError: If k < 1.
-
-    Source:
-        ``bounds.elbo`` and ``bounds.iwae``.
-
-    Example:
-        >>> config = RunConfig(dataset="digits", hidden=(16,))
-        >>> estimate(VAE(config), examples(config, n=5), "iwae", k=10).shape
-        (5,)
-    """
-    if k < 1:
-        raise ValueError("k must be at least 1: a bound needs a sample")
-    bound = {"elbo": bounds.elbo, "iwae": bounds.iwae}[estimator]
-    values = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        per_tile = max(1, TILE // k)
-        for tile in x.split(per_tile):
-            parts = [model.log_weights(tile, min(TILE, k - i)) for i in range(0, k, TILE)]
-            values.append(bound(torch.cat(parts).double()))
-            progress(len(tile))
-    return torch.cat(values).numpy()
-
-
 def evaluate(
     model: VAE,
     config: RunConfig,
-    estimator: Literal["elbo", "iwae"],
+    estimator: Estimator,
     *,
-    k: int,
+    k: int | None = None,
     n: int | None = None,
     split: Split = "held_out",
+    temperatures: int = 500,
     seed: int = 0,
     progress: Callable[[int], object] = lambda n: None,
 ) -> Evaluated:
@@ -152,18 +106,20 @@ def evaluate(
     Arguments:
         model: The model.
         config: The configuration of its run.
-        estimator: ``"elbo"`` or ``"iwae"``.
+        estimator: See ``estimators.estimate``, also for k, temperatures, seed and progress.
         k: Samples per datum.
         n: How many data; all if not given.
         split: ``"held_out"`` or ``"train"``.
+        temperatures: Of annealed importance sampling.
         seed: Seed of the samples.
-        progress: As for ``estimate``.
+        progress: Called now and then with the number of data done.
 
     Returns:
-        Values per datum, in nats, with the data they belong to.
+        Values and errors per datum, in nats, with the data they belong to.
 
     Raises:
         DataError: If the data set cannot be had.
+        ValueError: If there is no such estimate to be had.
 
     Source:
         Burda et al. 2016, section 5, report the mean IWAE-5000 of the test set.
@@ -175,8 +131,10 @@ def evaluate(
     """
     x = examples(config, split, n)
     labels = getattr(data.at_hand(config.dataset), f"{split}_labels")[: len(x)]
-    values = estimate(model, x, estimator, k, seed=seed, progress=progress)
-    return Evaluated(values, x.numpy(), labels)
+    found = estimate(
+        model, x, estimator, k, temperatures=temperatures, seed=seed, progress=progress
+    )
+    return Evaluated(*found, x.numpy(), labels)
 
 
 @torch.no_grad()
@@ -189,8 +147,10 @@ def record(model: VAE, sets: dict[Split, Tensor]) -> dict[str, Any]:
 
     Returns:
         For each split its ``elbo``, ``elbo_se``, ``rate``, ``distortion``, ``iwae`` (of the first
-        ``N_IWAE`` data, with ``K_IWAE`` samples), ``rates`` (per latent dimension) and
-        ``active_units``; the same noise every epoch, so that a curve moves only with the model.
+        ``N_IWAE`` data, with ``K_IWAE`` samples), ``rates`` (per latent dimension; of a q that is
+        not diagonal those of the normals with its means and variances, which do not add up to
+        the rate) and ``active_units``; the same noise every epoch, so that a curve moves only with
+        the model.
 
     Raises:
         Nothing of its own.
@@ -210,26 +170,29 @@ def record(model: VAE, sets: dict[Split, Tensor]) -> dict[str, Any]:
     for split, x in sets.items():
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(0)
-            locs, rates, distortions = [], [], []
+            locs, rates, per_dimension, distortions = [], [], [], []
             for tile in x.split(500):
                 q = model.encode(tile)
-                locs.append(q.base_dist.loc)
-                rates.append(bounds.rate_per_dimension(q, prior))
-                distortions.append(bounds.distortion(model.decode(q.rsample()), tile))
+                z = q.rsample()
+                marginals = families.marginals(q)
+                locs.append(marginals.mean)
+                rates.append(bounds.rate(q, prior, z))
+                per_dimension.append(bounds.rate_per_dimension(marginals, prior))
+                distortions.append(bounds.distortion(model.decode(z), tile))
             log_w = torch.cat(
                 [model.log_weights(tile, K_IWAE) for tile in x[:N_IWAE].split(50)], dim=1
             )
         rate, distortion = torch.cat(rates).double(), torch.cat(distortions).double()
-        value = -(rate.sum(-1) + distortion)
+        value = -(rate + distortion)
         iwae = bounds.iwae(log_w.double())
         out[split] = {
             "elbo": value.mean().item(),
             "elbo_se": (value.std() / len(value) ** 0.5).item(),
-            "rate": rate.sum(-1).mean().item(),
+            "rate": rate.mean().item(),
             "distortion": distortion.mean().item(),
             "iwae": iwae.mean().item(),
             "iwae_se": (iwae.std() / len(iwae) ** 0.5).item(),
-            "rates": [round(r, 4) for r in rate.mean(0).tolist()],
+            "rates": [round(r, 4) for r in torch.cat(per_dimension).double().mean(0).tolist()],
             "active_units": int((torch.cat(locs).var(dim=0) > 0.01).sum()),
         }
     return out

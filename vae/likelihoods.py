@@ -119,7 +119,7 @@ def log_base(p_x: Independent, x: Tensor, observed: Tensor | None = None) -> Ten
     Returns:
         c(x), with shape (N), in nats; 0 for the two Bernoullis.
     """
-    x = x.reshape(len(x), -1)
+    x = x.flatten(1)
     x = x if observed is None else x[:, observed]
     if not isinstance(p_x.base_dist, Normal):
         return x.new_zeros(len(x))

@@ -59,7 +59,7 @@ def _abandoned(run_id: str) -> bool:
     state = runs.status(run_id).state
     if state == "queued":
         server = read_json(runs.folder(run_id) / "status.json").get("server", "")
-        return not _held(_server_lock(str(server)))
+        return not held(_server_lock(str(server)))
     return state == "running"
 
 
@@ -75,11 +75,11 @@ def serve() -> FileLock:
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob("*.lock"):
         with suppress(FileNotFoundError):  # another server was faster
-            if time.time() - old.stat().st_mtime > SERVER_START and not _held(old):
+            if time.time() - old.stat().st_mtime > SERVER_START and not held(old):
                 old.unlink()
-    held = FileLock(path)
-    held.acquire()
-    return held
+    lock = FileLock(path)
+    lock.acquire()
+    return lock
 
 
 def _server_lock(name: str) -> Path | None:
@@ -89,7 +89,7 @@ def _server_lock(name: str) -> Path | None:
     return runs.root() / ".servers" / f"{name}.lock"
 
 
-def _held(path: Path | None) -> bool:
+def held(path: Path | None) -> bool:
     """Whether a living process holds a lock file."""
     if path is None or not path.exists():
         return False

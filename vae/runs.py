@@ -118,7 +118,8 @@ def create(config: RunConfig) -> str:
         'queued'
     """
     refuse_absurd(config)
-    stem = f"{config.dataset}-{config.latent_dim}d" + ("-conv" if config.body == "conv" else "")
+    parts = (config.dataset, f"{config.latent_dim}d", config.body, config.family)
+    stem = "-".join(part for part in parts if part not in ("mlp", "diagonal"))
     checksum = data.load(config.dataset).sha256 if data.available(config.dataset) else ""
     path = None
     try:

@@ -13,7 +13,12 @@ from typing import Any
 from tqdm import tqdm
 
 from vae import data, runs
+from vae.data import DataError
 from vae.runs import RunError, Status
+
+
+class CommandError(Exception):
+    """Something that cannot be done, in one sentence for a person."""
 
 
 def bar(**options: Any) -> tqdm:
@@ -36,6 +41,22 @@ def download(dataset: str) -> Iterator[Callable[[int, int], None]]:
             shown.update(done - shown.n)
 
         yield told
+
+
+def have(dataset: str) -> str:
+    """Fetches a set if that is needed; names the one that will stand in for it if it must.
+
+    Raises:
+        DataError: If neither can be had.
+    """
+    try:
+        with download(dataset) as told:
+            data.fetch(dataset, told)
+    except DataError as error:
+        if data.at_hand(dataset).name == dataset:
+            raise
+        print(f"{error} The bundled cut of it is used instead.", file=sys.stderr)
+    return data.at_hand(dataset).name
 
 
 @contextmanager

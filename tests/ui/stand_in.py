@@ -1,4 +1,4 @@
-"""What workers run in test_jobs.py in place of ``vae.train``: two jobs that obey the folder."""
+"""What workers run in test_jobs.py in place of the real work: jobs that obey the folder."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import os
 import time
 
+import numpy as np
+import sklearn.datasets  # noqa: F401  it takes seconds, which no test shall wait for
 import torch
 
-from vae import runs
+from vae import analysis, runs
 
 
 def hold(run_id: str) -> None:
@@ -35,3 +37,19 @@ def hold(run_id: str) -> None:
 def trip(run_id: str) -> None:
     """Raises what nobody expected."""
     raise ZeroDivisionError(run_id)
+
+
+def analyse(run_id: str, request_json: str) -> None:
+    """An analysis whose arrays are there as soon as the folder has ``release-`` and its stem."""
+
+    def compute(run, request, report):
+        began = {"stem": request.stem, "time": time.monotonic(), "pid": os.getpid()}
+        with open(runs.folder(run_id) / "analysed.jsonl", "a") as file:
+            file.write(json.dumps(began) + "\n")
+        while not (runs.folder(run_id) / f"release-{request.stem}").exists():
+            report("holding", 0.5)
+            time.sleep(0.01)
+        return {"epoch": np.array(run.epoch)}
+
+    analysis._compute = compute
+    analysis.perform(run_id, request_json)

@@ -15,9 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ui import jobs
-from vae import owners, runs
+from ui import jobs, queue
+from vae import owners, results, runs, train
 from vae.config import RunConfig
+from vae.requests import Evidence, Request
 
 HERE = Path(__file__).resolve().parent
 LOOPBACK = ("127.0.0.1", "::1")
@@ -37,6 +38,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("PYTHONPATH", str(HERE))
         patch.setattr(jobs, "WORKERS", 2)
         patch.setattr(jobs, "JOB", "stand_in:hold")
+        patch.setattr(jobs, "ANALYSIS", "stand_in:analyse")
         patch.setitem(jobs.ENVIRONMENT, "DASK_DISTRIBUTED__WORKER__PRELOAD", "['stand_in']")
         yield path
         jobs.stop()
@@ -71,7 +73,15 @@ def new_run(world: Path) -> Iterator[Callable[[], str]]:
     yield make
     for run_id in made:
         release(run_id)
-    until(lambda: not jobs._executor or not jobs._executor.running)
+    until(lambda: not jobs._executor or not jobs._executor.queue.running)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(world: Path) -> str:
+    """A run with weights, to be analysed."""
+    run_id = runs.create(RunConfig(dataset="digits", hidden=(8,), epochs=1))
+    train.train(run_id)
+    return run_id
 
 
 def until(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -91,6 +101,20 @@ def began(run_id: str) -> list[dict]:
 def release(run_id: str) -> None:
     """Lets a job finish."""
     (runs.folder(run_id) / "release").touch()
+
+
+def analysed(run_id: str, ask: Request) -> list[dict]:
+    """What the analysis said each time that it began."""
+    path = runs.folder(run_id) / "analysed.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [began for line in lines if (began := json.loads(line))["stem"] == ask.stem]
+
+
+def let_go(run_id: str, *asks: Request) -> None:
+    """Lets analyses finish."""
+    for ask in asks:
+        (runs.folder(run_id) / f"release-{ask.stem}").touch()
+        until(lambda ask=ask: results.read(run_id, ask) is not None)
 
 
 def state(run_id: str) -> str:
@@ -179,7 +203,7 @@ def test_withdraw_takes_only_what_waits(executor: jobs._Executor, new_run) -> No
     assert not jobs.withdraw(first)
     for run_id in (first, second):
         release(run_id)
-    until(lambda: not executor.running)
+    until(lambda: not executor.queue.running)
     assert not began(third)
 
 
@@ -200,11 +224,62 @@ def test_a_killed_worker_interrupts_its_run_only(executor: jobs._Executor, new_r
     until(lambda: began(victim) and began(neighbour))
     psutil.Process(began(victim)[0]["pid"]).kill()
     until(lambda: state(victim) == "interrupted")
-    assert runs.status(victim).reason == jobs.ENDED
+    assert runs.status(victim).reason == queue.ENDED
     until(lambda: began(waiting))  # on the worker that took the dead one's place
     assert len({began(run_id)[0]["pid"] for run_id in (victim, neighbour, waiting)}) == 3
     assert len(began(victim)) == 1
     assert state(neighbour) == "running"
+
+
+def test_an_analysis_waits_for_no_training(executor: jobs._Executor, new_run, checkpoint) -> None:
+    first, second, third = new_run(), new_run(), new_run()
+    for run_id in (first, second, third):
+        jobs.submit(run_id)
+    until(lambda: began(first) and began(second))
+    ask, later = Evidence(seed=1), Evidence(seed=2)
+    for _ in range(2):
+        jobs.analyse(checkpoint, ask)
+        jobs.analyse(checkpoint, later)
+    until(lambda: analysed(checkpoint, ask))
+    assert results.progress(checkpoint, ask).what == "holding"
+    assert jobs.analysing(checkpoint, ask) and jobs.analysing(checkpoint, later)
+    assert not jobs.withdraw_analysis(checkpoint, ask)
+    release(first)  # whose place one more analysis takes, before the training that came first
+    until(lambda: analysed(checkpoint, later))
+    let_go(checkpoint, ask, later)
+    until(lambda: began(third))
+    assert not jobs.analysing(checkpoint, ask)
+    assert [len(analysed(checkpoint, a)) for a in (ask, later)] == [1, 1]
+
+
+def test_analyses_take_every_place_and_those_that_wait_can_be_withdrawn(
+    executor: jobs._Executor, checkpoint
+) -> None:
+    asks = [Evidence(seed=seed) for seed in range(10, 14)]
+    for ask in asks:
+        jobs.analyse(checkpoint, ask)
+    until(lambda: all(analysed(checkpoint, ask) for ask in asks[:3]))
+    assert jobs.withdraw_analysis(checkpoint, asks[3])
+    assert not jobs.withdraw_analysis(checkpoint, asks[3])
+    results.cancel(checkpoint, asks[0])
+    until(lambda: not jobs.analysing(checkpoint, asks[0]))
+    assert results.progress(checkpoint, asks[0]).reason == results.CANCELLED
+    let_go(checkpoint, *asks[1:3])
+    assert not analysed(checkpoint, asks[3])
+
+
+def test_a_killed_worker_fails_its_analysis(executor: jobs._Executor, checkpoint) -> None:
+    ask = Evidence(seed=20)
+    jobs.analyse(checkpoint, ask)
+    until(lambda: analysed(checkpoint, ask))
+    psutil.Process(analysed(checkpoint, ask)[0]["pid"]).kill()
+    until(lambda: not jobs.analysing(checkpoint, ask))
+    failed = results.progress(checkpoint, ask)
+    assert (failed.state, failed.reason) == ("failed", queue.ANALYSIS_ENDED)
+    results.forget(checkpoint, ask)
+    jobs.analyse(checkpoint, ask)
+    until(lambda: len(analysed(checkpoint, ask)) == 2)
+    let_go(checkpoint, ask)
 
 
 def test_an_unexpected_error_fails_the_run(
@@ -221,7 +296,7 @@ def test_a_run_somebody_works_on_is_left_alone(executor: jobs._Executor, new_run
     run_id = new_run()
     runs.set_status(run_id, "running")
     with runs.lock(run_id):
-        jobs._settle(run_id, runs.ACTIVE, "interrupted", "")
+        queue.settle(run_id, runs.ACTIVE, "interrupted", "")
     assert state(run_id) == "running"
 
 
@@ -229,7 +304,7 @@ def test_a_deleted_run_stays_deleted(executor: jobs._Executor, new_run, world: P
     run_id = runs.create(RunConfig(dataset="digits", hidden=(8,), epochs=1))
     runs.delete(run_id)
     jobs.submit(run_id)
-    until(lambda: not executor.running and not executor.waiting)
+    until(lambda: not executor.queue.running and not executor.queue.waiting)
     assert not (world / run_id).exists()
 
 
@@ -246,15 +321,16 @@ def test_the_scheduler_survives_a_long_log(executor: jobs._Executor, new_run) ->
 def test_somebody_elses_scheduler(
     executor: jobs._Executor, new_run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    until(lambda: jobs.state() == (True, 2, None))  # one may still be on its way
     monkeypatch.setenv("VAE_SCHEDULER", executor.client.scheduler.address)
     before = len(tree())
     guest = jobs._Executor()
     assert len(tree()) == before and guest.workers == 2
     run_id = new_run()
-    guest.submit(run_id)
+    guest.submit(queue.Training(run_id))
     until(lambda: began(run_id))
     release(run_id)
-    until(lambda: not guest.running)
+    until(lambda: not guest.queue.running)
     guest.close()
     assert state(run_id) == "finished"
     assert executor.alive() and len(tree()) == before
@@ -277,11 +353,13 @@ def test_a_killed_scheduler_is_replaced_when_needed(
     until(lambda: len(began(run_id)) == 2)
 
 
-def test_stop_leaves_no_process(executor: jobs._Executor, new_run) -> None:
+def test_stop_leaves_no_process(executor: jobs._Executor, new_run, checkpoint) -> None:
     working, waiting = new_run(), new_run()
     for run_id in (working, waiting):
         jobs.submit(run_id)
-    until(lambda: began(working))
+    ask = Evidence(seed=30)
+    jobs.analyse(checkpoint, ask)
+    until(lambda: began(working) and analysed(checkpoint, ask))
     processes, folder = tree(), jobs._executor.children.folder
     asked = time.monotonic()
     jobs.stop()
@@ -290,6 +368,7 @@ def test_stop_leaves_no_process(executor: jobs._Executor, new_run) -> None:
     assert not folder.exists()
     assert state(working) == state(waiting) == "interrupted"
     assert jobs.state() == (False, 0, None)
+    assert results.progress(checkpoint, ask) is None  # it will be done when it is asked for
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,25 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from vae import commands, doctor, runs, torchvision_remedy
+from vae import (
+    analysis,
+    commands,
+    doctor,
+    evaluate,
+    linear,
+    report,
+    results,
+    runs,
+    torchvision_remedy,
+    train,
+)
 from vae.__main__ import main
 from vae.config import CONFIG_VERSION, PRESETS, RunConfig
+from vae.requests import Evidence
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--dataset", "digits", "--hidden", "8")
@@ -68,6 +81,12 @@ def test_flags_change_a_preset_or_a_file(
     assert main(["train", "--config", str(saved)]) == 0
     preset = PRESETS["mnist-50d"].model_copy(update={"seed": 3, "hidden": (9, 8)})
     assert made == [RunConfig(), preset, RunConfig(dataset="shapes", latent_dim=3), preset]
+    grey = ["--likelihood", "gaussian", "--binarisation", "none", "--family", "full"]
+    assert main(["train", "--dataset", "digits", "--body", "linear", "--hidden", *grey]) == 0
+    linear = made[-1]
+    assert (linear.body, linear.hidden, linear.family) == ("linear", (), "full")
+    assert main(["train", "--preset", "digits-linear-2d", "--epochs", "3"]) == 0
+    assert made[-1] == PRESETS["digits-linear-2d"].model_copy(update={"epochs": 3})
 
 
 def test_wrong_fields_are_named(
@@ -147,11 +166,86 @@ def test_evaluate(
 
     assert refused(capsys, "evaluate", run_id, "--n", "0") == "n must be at least 1 (not 0)."
     assert refused(capsys, "evaluate", run_id, "--k", "-1") == "k must be at least 1 (not -1)."
+    assert "at least 2 (not 1)" in refused(capsys, "evaluate", run_id, "--temperatures", "1")
+    assert "were not kept" in refused(capsys, "evaluate", run_id, "--epoch", "77")
     for out in (tmp_path, tmp_path / "no" / "x.npz"):
         assert "cannot be written" in refused(capsys, "evaluate", run_id, "--out", str(out))
     assert "There is no run" in refused(capsys, "evaluate", "no-such-run")
     new = runs.create(RunConfig(dataset="digits"))
     assert "has no checkpoint yet" in refused(capsys, "evaluate", new)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "k", "about"),
+    [
+        ("elbo", 30, set()),
+        ("iwae", 30, {"untrusted", "ess_median"}),
+        ("is", 30, {"untrusted", "ess_median"}),
+        ("ais", 2, {"untrusted", "ess_median", "acceptance_median", "temperatures"}),
+        ("exact", None, {"error_mean", "error_max"}),
+    ],
+)
+def test_evaluate_keeps_values_and_errors(
+    estimator: str,
+    k: int | None,
+    about: set[str],
+    trained: dict[int, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "kept.npz"
+    words = ["evaluate", trained[2], "--estimator", estimator, "--n", "4", "--temperatures", "9"]
+    words += ["--k", str(k)] if k else []
+    assert main([*words, "--json", "--out", str(out)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    usual = {"run", "epoch", "dataset", "split", "estimator", "k", "n", "binarisation"}
+    usual |= {"mean", "standard_error", "median"}
+    assert said.keys() == usual | about and said["k"] == k
+    with np.load(out) as kept:
+        assert kept["x"].shape == (4, 1, 8, 8) and kept["errors"].shape == (4,)
+        assert kept["values"].mean() == pytest.approx(said["mean"])
+        assert ("pareto_k" in kept) == (estimator in ("iwae", "is"))
+    assert main(words) == 0
+    assert f"{said['mean']:.2f} ± {said['standard_error']:.2f} nats" in capsys.readouterr().out
+
+
+def test_evaluate_prints_what_the_page_shows(
+    trained: dict[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = Evidence(n=20, k=100)
+    analysis.perform(trained[2], ask.model_dump_json())
+    page = results.read(trained[2], ask)
+    names = {"elbo": ("elbo", "elbo_se"), "is": ("log_evidence_is", "is_se")}
+    names |= {"exact": ("exact", "exact_error")}
+    for estimator, (value, error) in names.items():
+        out = tmp_path / f"{estimator}.npz"
+        words = ("--estimator", estimator, "--k", "100", "--n", "20", "--out", str(out))
+        assert main(["evaluate", trained[2], *words]) == 0
+        with np.load(out) as kept:
+            np.testing.assert_allclose(kept["values"], page[value], rtol=0, atol=1e-9)
+            np.testing.assert_allclose(kept["errors"], page[error], rtol=0, atol=1e-9)
+    distrusted = f"{int((~page['trusted']).sum())} of 20 values cannot be trusted"
+    assert main(["evaluate", trained[2], "--estimator", "is", "--k", "100", "--n", "20"]) == 0
+    assert distrusted in capsys.readouterr().out
+
+
+def test_evaluate_says_what_to_use_where_nothing_is_exact(
+    trained: dict[int, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", trained[5], "--estimator", "exact", "--n", "3"]) == 1
+    assert "ask for ais or is" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_evaluate_knows_the_closed_form_of_a_linear_model(
+    runs_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = PRESETS["digits-linear-2d"].model_copy(update={"latent_dim": 4, "epochs": 1})
+    run_id = runs.create(config)
+    train.train(run_id)
+    assert main(["evaluate", run_id, "--estimator", "exact", "--n", "5", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    truth = linear.log_evidence(runs.load(run_id).model, evaluate.examples(config, n=5))
+    assert said["mean"] == pytest.approx(truth.mean().item()) and said["error_max"] == 0
 
 
 def test_evaluate_shows_a_damaged_checkpoint(
@@ -170,7 +264,7 @@ def test_interrupted_evaluation(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.evaluation, "evaluate", interrupted)
+    monkeypatch.setattr(report.evaluation, "evaluate", interrupted)
     assert main(["evaluate", trained[2]]) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "Interrupted."
 
