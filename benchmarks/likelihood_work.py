@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from vae import conditional, importance
+from vae.dense import dense
 from vae.likelihoods import natural
 from vae.model import VAE
 
@@ -53,7 +54,7 @@ def products(model: VAE, *, fast: bool) -> Work:
         for _ in range(K // rows):
             for i, layer in enumerate(layers):
                 if fast:
-                    conditional._dense(h[i], layer.weight, layer.bias, "none")
+                    dense(h[i], layer.weight, layer.bias)
                 else:
                     layer(h[i])
         return K // rows * rows

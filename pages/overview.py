@@ -26,11 +26,12 @@ if not usable:
 
 def tour(run_id: str) -> None:
     """The four steps of a VAE, with one datum of a real run."""
-    run, points = cache.run(run_id), cache.points(run_id, "held_out")
+    points = cache.points(run_id, "held_out")
     index = int(points.scale[:100].min(axis=1).argmax())  # an ellipse wide enough to be seen
     datum = cache.datum(run_id, "held_out", index)
-    centre, scale = points.loc[index], points.scale[index]
-    noise = np.random.default_rng(0).standard_normal((3, run.config.latent_dim))
+    where = cache.plane(run_id, "0,1")
+    xx, xy, yy = where.covariance(points.scale, points.covariance)[index]
+    centre, covariance = points.loc[index], np.array([[xx, xy], [xy, yy]])
     one, two, three = st.columns([3, 5, 5], gap="large")
     with one:
         st.markdown("**1 · An image x**")
@@ -38,7 +39,9 @@ def tour(run_id: str) -> None:
         st.caption(f"A {datum.label} from the held-out set, each pixel black or white.")
     with two:
         st.markdown("**2 · The encoder answers $q(z \\mid x)$**")
-        figure = figures.encoder_ellipse(points.loc[:3000], points.labels[:3000], centre, scale)
+        figure = figures.encoder_ellipse(
+            points.loc[:3000], points.labels[:3000], centre, covariance
+        )
         st.plotly_chart(figure, key="tour-ellipse", config={"displayModeBar": False})
         st.caption(
             "Not a point but a normal distribution: the ellipses are one and two standard "
@@ -46,7 +49,7 @@ def tour(run_id: str) -> None:
         )
     with three:
         st.markdown("**3 · Draw z from q, decode it**")
-        strip = latent.mosaic(cache.decode(run_id, centre + scale * noise)[None])
+        strip = latent.mosaic(cache.decode(run_id, datum.draws)[None])
         st.image(figures.enlarge(strip, 672), width="stretch", alt="Three decoded draws")
         st.caption("Three draws, decoded: $p(x \\mid z)$ says how likely each pixel is white.")
         st.markdown("**4 · Training raises a bound on log p(x)**")
@@ -69,7 +72,8 @@ def card(run_id: str) -> None:
         alt=f"Decoded images on a grid of the latent plane of {run_id}",
     )
     st.markdown(f"**{widgets.plain(widgets.title(run_id))}**")
-    kind = {"mlp": "fully connected", "conv": "convolutional"}[run.config.body]
+    kinds = {"mlp": "fully connected", "conv": "convolutional", "linear": "linear (PCA)"}
+    kind = kinds[run.config.body]
     about = [run.config.dataset, kind, f"{run.config.latent_dim} latent dimensions"]
     if lines := runs.metrics(run_id):
         last = lines[-1]
@@ -79,11 +83,17 @@ def card(run_id: str) -> None:
     widgets.link("latent_space", "Open its latent space", run=run_id)
 
 
-st.subheader("One minute: what happens to one image")
+def can_guide(run_id: str) -> bool:
+    """Whether the words of the tour fit a run: a plane, normal answers, black and white pixels."""
+    config = cache.run(run_id).config
+    return (config.latent_dim, config.likelihood) == (2, "bernoulli") and config.family != "flow"
+
+
 try:
-    guide = next((i for i in usable if cache.run(i).config.latent_dim == 2), usable[0])
-    st.caption(f"Computed now, with the run {widgets.plain(widgets.title(guide))}.")
-    tour(guide)
+    if guide := next(filter(can_guide, usable), None):
+        st.subheader("One minute: what happens to one image")
+        st.caption(f"Computed now, with the run {widgets.plain(widgets.title(guide))}.")
+        tour(guide)
 except (RunError, DataError) as error:
     st.warning(str(error))
 

@@ -117,3 +117,4 @@ widgets.explain(
 histories.downloads(chosen)
 widgets.show_source(objective)
 widgets.link("latent_space", "Next: what the trained latent space looks like")
+widgets.link("likelihood", "Then: how far the ELBO is from log p(x)")

@@ -30,10 +30,11 @@ class Points(NamedTuple):
     rate: np.ndarray
     elbo: np.ndarray | None
     labels: np.ndarray
+    covariance: np.ndarray | None
 
 
 class Datum(NamedTuple):
-    """One datum, what comes back, and its numbers in nats."""
+    """One datum, what comes back, its numbers in nats, and three draws from q (3, D)."""
 
     original: np.ndarray
     reconstruction: np.ndarray
@@ -42,6 +43,7 @@ class Datum(NamedTuple):
     elbo_se: float
     rate: float
     distortion: float
+    draws: np.ndarray
 
 
 def run(run_id: str) -> Run:
@@ -61,7 +63,7 @@ def points(run_id: str, split: Split, epoch: int | None = None) -> Points:
     past = snapshot(run_id, epoch)
     variance = past.scale**2
     rate = 0.5 * (past.loc**2 + variance - 1 - np.log(variance)).sum(axis=1)
-    return Points(past.loc, past.scale, rate, None, past.labels)
+    return Points(past.loc, past.scale, rate, None, past.labels, past.covariance)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -69,7 +71,8 @@ def _points(run_id: str, stamp: int, split: Split) -> Points:
     loaded = _run(run_id, stamp)
     x = evaluate.examples(loaded.config, split, N_POINTS)
     labels = getattr(data.at_hand(loaded.config.dataset), f"{split}_labels")[: len(x)]
-    return Points(*latent.encode_set(loaded.model, x), labels)
+    loc, scale, rate, elbo, covariance = latent.encode_set(loaded.model, x)
+    return Points(loc, scale, rate, elbo, labels, covariance)
 
 
 def snapshot(run_id: str, epoch: int) -> Snapshot:
@@ -145,20 +148,22 @@ def _datum(run_id: str, stamp: int, split: Split, index: int) -> Datum:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(index)
         q = loaded.model.encode(x)
-        rate = bounds.rate(q, loaded.model.prior()).item()
-        log_p = loaded.model.decode(q.rsample((256,))).log_prob(x)[:, 0].double()
+        z = q.rsample((256,))
+        rate = bounds.rate(q, loaded.model.prior(), z).item()
+        log_p = loaded.model.decode(z).log_prob(x)[:, 0].double()
         back = latent.picture(loaded.model.decode(q.mean))[0]
     distortion = -log_p.mean().item()
     standard_error = (log_p.std() / len(log_p) ** 0.5).item()
     label = chosen.label_names[int(getattr(chosen, f"{split}_labels")[index])]
     elbo = -(rate + distortion)
-    return Datum(_shown(x[0].numpy()), back, label, elbo, standard_error, rate, distortion)
+    draws = z[:3, 0].numpy()
+    return Datum(shown(x[0].numpy()), back, label, elbo, standard_error, rate, distortion, draws)
 
 
 def thumbnails(run_id: str, split: Split, indices: list[int]) -> np.ndarray:
     """Stored data as pictures: uint8 (n, H, W)."""
     stored = getattr(data.at_hand(runs.read_config(run_id).dataset), split)
-    return np.stack([_shown(stored[i] / 255 if stored.ndim == 4 else stored[i]) for i in indices])
+    return np.stack([shown(stored[i] / 255 if stored.ndim == 4 else stored[i]) for i in indices])
 
 
 def label_names(run_id: str) -> tuple[str, ...]:
@@ -166,7 +171,7 @@ def label_names(run_id: str) -> tuple[str, ...]:
     return data.at_hand(runs.read_config(run_id).dataset).label_names
 
 
-def _shown(x: np.ndarray) -> np.ndarray:
+def shown(x: np.ndarray) -> np.ndarray:
     """A datum as a grey picture; a point in the plane as a dot on the map of its data."""
     if x.ndim == 3:
         return (x[0] * 255).round().astype(np.uint8)

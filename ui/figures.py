@@ -156,7 +156,7 @@ def marginals(loc: np.ndarray, scale: np.ndarray, names: Sequence[str]) -> go.Fi
     """
     edges = np.linspace(-5, 5, 201)
     t = (edges[1:] + edges[:-1]) / 2
-    figure = _figure(x_title="z (standard deviations of the prior)", y_title="density", height=320)
+    figure = blank(x_title="z (standard deviations of the prior)", y_title="density", height=320)
     prior = np.exp(-0.5 * t**2) / np.sqrt(2 * np.pi)
     style = {"color": "#888888", "width": 3, "dash": "dash"}
     figure.add_scatter(x=t, y=prior, name="prior p(z)", line=style)
@@ -176,7 +176,7 @@ def elbo_bar(distortion: float, rate: float) -> go.Figure:
         >>> [bar.x[0] for bar in elbo_bar(90.0, 6.0).data]
         [90.0, 6.0]
     """
-    figure = _figure(x_title="nats", y_title="", height=160)
+    figure = blank(x_title="nats", y_title="", height=160)
     parts = {"distortion": (distortion, COLOURS[0]), "rate": (rate, COLOURS[1])}
     for name, (value, colour) in parts.items():
         figure.add_bar(
@@ -191,18 +191,18 @@ def elbo_bar(distortion: float, rate: float) -> go.Figure:
 
 
 def encoder_ellipse(
-    loc: np.ndarray, labels: np.ndarray, centre: np.ndarray, scale: np.ndarray
+    loc: np.ndarray, labels: np.ndarray, centre: np.ndarray, covariance: np.ndarray
 ) -> go.Figure:
     """Means of a set in the plane, and q of one datum as ellipses of one and two deviations.
 
     Example:
-        >>> figure = encoder_ellipse(np.zeros((3, 2)), np.zeros(3), np.zeros(2), np.ones(2))
+        >>> figure = encoder_ellipse(np.zeros((3, 2)), np.zeros(3), np.zeros(2), np.eye(2))
         >>> [round(float(trace.x.max()), 1) for trace in figure.data[1:]]
         [1.0, 1.0, 2.0, 2.0]
     """
     n = len(LABEL_COLOURS)
     steps = [(i / (n - 1), colour) for i, colour in enumerate(LABEL_COLOURS)]
-    figure = _figure(x_title="z1", y_title="z2", height=300)
+    figure = blank(x_title="z1", y_title="z2", height=300)
     figure.add_scattergl(
         x=loc[:, 0],
         y=loc[:, 1],
@@ -214,7 +214,7 @@ def encoder_ellipse(
     angle = np.linspace(0, 2 * np.pi, 73)
     circle = np.stack([np.cos(angle), np.sin(angle)])
     for deviations in (1, 2):
-        x, y = centre[:, None] + deviations * scale[:, None] * circle
+        x, y = centre[:, None] + deviations * np.linalg.cholesky(covariance) @ circle
         for colour, width in (("#FFFFFF", 6), ("#000000", 3)):  # seen on any ground
             figure.add_scatter(x=x, y=y, mode="lines", line={"color": colour, "width": width})
     figure.update_layout(showlegend=False, margin={"t": 8})
@@ -223,17 +223,26 @@ def encoder_ellipse(
     return figure
 
 
-def _figure(*, x_title: str, y_title: str, height: int) -> go.Figure:
+def blank(*, x_title: str, y_title: str, height: int) -> go.Figure:
     """An empty figure in the house's manner; the theme of the page gives the colours."""
     figure = go.Figure()
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 36, "b": 8},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "traceorder": "normal",
+            "font": {"size": 15},
+        },
         font={"size": 15},
     )
-    figure.update_xaxes(title=x_title)
-    figure.update_yaxes(title=y_title)
+    # Said of each text, for the theme of the page has sizes of its own.
+    letters = {"tickfont": {"size": 15}}
+    figure.update_xaxes(title={"text": x_title, "font": {"size": 16}}, **letters)
+    figure.update_yaxes(title={"text": y_title, "font": {"size": 16}}, **letters)
     return figure
 
 

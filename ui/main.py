@@ -19,6 +19,8 @@ page = st.navigation(
         st.Page(PAGES / "overview.py", title="Overview", icon=":material/home:", default=True),
         st.Page(PAGES / "latent_space.py", title="Latent space", icon=":material/scatter_plot:"),
         st.Page(PAGES / "training.py", title="Training", icon=":material/show_chart:"),
+        st.Page(PAGES / "likelihood.py", title="Likelihood", icon=":material/straighten:"),
+        st.Page(PAGES / "inference.py", title="Inference", icon=":material/my_location:"),
     ]
 )
 with st.sidebar:

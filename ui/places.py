@@ -240,7 +240,7 @@ def sheet_url(run: Run, axes: str, spacing: str, n: int) -> str:
 def marginal_figure(run: Run, split: Split, axes: str, epoch: int | None) -> go.Figure:
     """The aggregate posterior along the two axes of the plane, against the prior."""
     shown, where = cache.points(run.id, split, epoch), cache.plane(run.id, axes)
-    xx, _, yy = where.covariance(shown.scale).T
+    xx, _, yy = where.covariance(shown.scale, shown.covariance).T
     names = _plane_names(run, axes)
     loc, scale = where.project(shown.loc), np.sqrt(np.stack([xx, yy], axis=1))
     n_axes = min(2, run.config.latent_dim)

@@ -15,10 +15,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ui import cache, jobs
+from ui import cache, jobs, posteriors
 from vae import owners, runs
 from vae.config import RunConfig
 from vae.data import DataError
+from vae.joint import QuadratureError
 from vae.model import flops_per_datum
 from vae.runs import RunError
 
@@ -72,7 +73,7 @@ def _answer(view: Callable[[Request], Response]) -> Callable[[Request], Response
                 return view(request)
         except RunError as error:
             return PlainTextResponse(str(error), status_code=404)
-        except (BadRequest, DataError) as error:
+        except (BadRequest, DataError, QuadratureError) as error:
             return PlainTextResponse(str(error), status_code=400)
 
     return answer
@@ -89,7 +90,7 @@ def _points(request: Request) -> Response:
     value = getattr(shown, colour)
     if value is None:
         raise BadRequest("The ELBO of each datum is known for the newest epoch only.")
-    rows = [*at.T, *where.covariance(shown.scale).T, value, np.arange(len(at))]
+    rows = [*at.T, *where.covariance(shown.scale, shown.covariance).T, value, np.arange(len(at))]
     body = np.stack(rows).astype("<f4").tobytes()
     return Response(body, media_type="application/octet-stream", headers=_FOREVER)
 
@@ -107,6 +108,19 @@ def _sprite(request: Request) -> Response:
     spacing = _one_of(ask.get("spacing", "z"), "z", "quantile")
     at = _at(run_id, ask.get("at"))
     png = cache.sprite(run_id, axes, at, int(n), float(radius), spacing)
+    return Response(png, media_type="image/png", headers=_FOREVER)
+
+
+def _posterior(request: Request) -> Response:
+    """The true posterior of one datum in a window of the plane, as a grey PNG."""
+    ask = request.query_params
+    run_id, epoch = ask.get("run", ""), _epoch(ask.get("epoch"))
+    subject = posteriors.Subject(run_id, epoch, ask.get("source", ""), ask.get("observed", ""))
+    x0, x1, y0, y1 = _numbers(ask.get("window", ""), 4).tolist()
+    if runs.read_config(run_id).latent_dim != 2 or not (x0 < x1 and y0 < y1):
+        raise BadRequest("A window has x0 < x1 and y0 < y1, in a space of two latent dimensions.")
+    posteriors.refuse_nonsense(subject)
+    png = posteriors.heat(subject, (x0, x1, y0, y1))
     return Response(png, media_type="image/png", headers=_FOREVER)
 
 
@@ -170,4 +184,5 @@ routes = [
     Route("/api/points", _answer(_points)),
     Route("/api/sprite", _answer(_sprite)),
     Route("/api/decode", _answer(_decode)),
+    Route("/api/posterior", _answer(_posterior)),
 ]

@@ -40,6 +40,7 @@ def title(run_id: str) -> str:
 
 def pick_run() -> Run:
     """Asks for a run (kept in the URL as ``run``), and stops the page kindly if it has no model."""
+    st.session_state.update(st.session_state.pop("brought", {}))
     ids = runs.ids()
     if not ids:
         st.info("There is no run yet: choose a preset in the sidebar and press Train.")
@@ -84,6 +85,13 @@ def link(page: str, label: str, **query: str) -> None:
     st.page_link(PAGES / f"{page}.py", label=label, icon=icon, query_params=query or None)
 
 
+def go_to(page: str, settings: dict[str, object], **query: str) -> None:
+    """Goes to another page. What its widgets hold in the URL is set there, by ``pick_run``: while
+    a widget of this page holds it too, Streamlit lets nobody else write it."""
+    st.session_state["brought"] = settings
+    st.switch_page(PAGES / f"{page}.py", query_params=query)
+
+
 def rerun_fragment() -> None:
     """Runs the fragment again; the whole page, where a full run took the event along."""
     try:
@@ -118,6 +126,16 @@ def nats(value: float, standard_error: float | None = None) -> str:
         else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{standard_error:.1f}"
     )
     return f"{value:.1f}".replace("-", "−") + error
+
+
+def precise(value: float) -> str:
+    """A number of nats to the hundredth: −134.92.
+
+    Example:
+        >>> precise(-1.234)
+        '−1.23'
+    """
+    return f"{value:.2f}".replace("-", "−")
 
 
 def plain(text: str) -> str:

@@ -13,24 +13,16 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from vae.dense import dense, split
 from vae.model import VAE
 
 #: Latents decoded at once: what the caches of a processor hold, and what keeps a GPU busy.
 ROWS = {"cpu": 1_000, "cuda": 50_000}
 #: How often halves are multiplied before the logarithm: 4 give products of 16.
 FOLDS = 4
-
-#: What can follow a dense layer, without a copy.
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda h: h,
-    "relu": Tensor.relu_,
-    "tanh": Tensor.tanh_,
-    "sigmoid": Tensor.sigmoid_,
-}
-NAMES = {nn.ReLU: "relu", nn.Tanh: "tanh"}
 
 #: From which of the data (B) and latents z (B, K, D) to log p(x|z), with shape (B, K).
 Score = Callable[[slice, Tensor], Tensor]
@@ -109,7 +101,7 @@ def _gaussian(model: VAE, x: Tensor) -> Score:
 
 def _bernoulli(model: VAE, x: Tensor) -> Score:
     """By products of sigmoids; see the top of the file."""
-    body, last = _split(model.decoder)
+    body, last = split(model.decoder)
     if last is None:
         target, constant = x, torch.zeros_like(x[:, :1])
     else:
@@ -124,7 +116,7 @@ def _bernoulli(model: VAE, x: Tensor) -> Score:
         if last is None:
             s = h.neg().sigmoid_()
         else:
-            s = _dense(h, negated_weight, negated_bias, "sigmoid")
+            s = dense(h, negated_weight, negated_bias, "sigmoid")
         for _ in range(folds):
             half, odd = divmod(s.shape[1], 2)
             s = s if odd else s[:, :half].mul_(s[:, half:])
@@ -135,37 +127,9 @@ def _bernoulli(model: VAE, x: Tensor) -> Score:
         if log_s.min() < floor:
             folds = max(1, folds - 1)
             lost = (log_s < floor).any(-1).view_as(log_p).nonzero(as_tuple=True)
-            logits = h[lost] if last is None else _dense(h[lost], weight, bias, "none")
+            logits = h[lost] if last is None else dense(h[lost], weight, bias, "none")
             logits = logits.double()
             log_p[lost] = (x[data][lost[0]] * logits - functional.softplus(logits)).sum(-1)
         return log_p
 
     return score
-
-
-def _dense(h: Tensor, weight: Tensor, bias: Tensor, activation: str) -> Tensor:
-    """A dense layer and what follows it; by oneDNN, twice as fast as MKL on AMD processors."""
-    if h.dtype == torch.float32 and h.is_cpu and torch.backends.mkldnn.is_available():
-        return torch.ops.mkldnn._linear_pointwise(h, weight, bias, activation, [], "")
-    return ACTIVATIONS[activation](torch.addmm(bias, h, weight.T))
-
-
-def _split(decoder: nn.Module) -> tuple[Callable[[Tensor], Tensor], nn.Linear | None]:
-    """A decoder as all but its last layer and that layer, or as logits and nothing."""
-    layers = [m for m in decoder.modules() if not isinstance(m, nn.Sequential | nn.Unflatten)]
-    dense, activations = layers[::2], layers[1::2]
-    if not all(isinstance(m, nn.Linear) for m in dense) or not all(
-        type(m) in NAMES for m in activations
-    ):
-        return lambda z: decoder(z).flatten(1), None
-    hidden = [
-        (layer.weight.detach(), layer.bias.detach(), NAMES[type(activation)])
-        for layer, activation in zip(dense, activations, strict=False)
-    ]
-
-    def body(h: Tensor) -> Tensor:
-        for layer in hidden:
-            h = _dense(h, *layer)
-        return h
-
-    return body, dense[-1]

@@ -1,7 +1,8 @@
 r"""How far a q is from the true posterior, and what it is worth, without chance.
 
 Both are sums over nodes of the noise ε that a q is drawn with, z = g_q(ε), so that they hold for
-every family; they use different nodes and formulas, so that ELBO + KL = log p(x) is a check.
+every family; they use different nodes and formulas, so that ELBO + KL = log p(x) checks both (but
+not log p(x), which the divergence takes as given).
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ def kl(
     .. math:: \mathrm{KL}(q \,\|\, p(z \mid x)) = \int \mathcal{N}(\varepsilon; 0, I)
         \log \frac{q(z)}{p(z \mid x)}\, d\varepsilon, \qquad z = g_q(\varepsilon)
 
-    summed over a lattice of the noise ε. It is no difference of the ELBO and log p(x), so that
-    their sum is a check.
+    summed over a lattice of the noise ε. It is no difference of the ELBO and log p(x): that ELBO
+    and divergence add up to log p(x) checks both averages over q, by other nodes and formulas. It
+    does not check log p(x) itself, by which the posterior was normalised here.
 
     Arguments:
         model: A model with one or two latent dimensions.

@@ -11,9 +11,10 @@ Arrays of an answer, data first (N), in nats; what is missing is not known for t
 - ``exact``, ``exact_error``: log p(x); ``posterior_loc`` (N, D), ``posterior_cov`` (N, D, D), and
   ``n_modes`` of the true posterior; ``elbo_exact`` without chance, and ``kl`` of q from the
   posterior, with ``elbo_exact_error`` and ``kl_error``: each is computed on its own, so that
-  elbo_exact + kl = exact is a check;
+  elbo_exact + kl = exact checks both (but not ``exact``, which normalises the posterior);
 - over the first ``surgery_n`` data, ``rate_mean`` = ``mutual_information`` + ``marginal_kl`` (),
-  with ``mutual_information_error`` and ``marginal_kl_error``: see ``vae.surgery``.
+  with ``rate_mean_error``, ``mutual_information_error`` and ``marginal_kl_error``: see
+  ``vae.surgery``.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ def _surgery(model: VAE, x: Tensor, seed: int, report: Report) -> Arrays:
     numbers = {
         "surgery_n": n,
         "rate_mean": found.rate,
+        "rate_mean_error": found.rate_error,
         "mutual_information": found.mutual_information,
         "mutual_information_error": found.information_error,
         "marginal_kl": found.marginal_kl,

@@ -115,7 +115,7 @@ def decode_grid(
         raise QuadratureError("A grid needs a step and a radius above zero.")
     joint = Joint(model, observed)
     reach = math.ceil(radius / (SIDE * step))
-    width = joint.features(torch.zeros(1, joint.latent_dim))[0].shape[1]
+    width = joint.features(torch.zeros(1, joint.latent_dim)).shape[1]
     bytes_per_node = width * torch.finfo(joint.dtype).bits // 8 + 2 * math.prod(joint.shape)
     size = (2 * reach * SIDE) ** joint.latent_dim * bytes_per_node
     if size > MAX_BYTES:
@@ -128,16 +128,18 @@ def decode_grid(
 
 def _decode(joint: Joint, step: float, reach: int) -> Grid:
     """The grid that reaches so many blocks from the origin."""
-    blocks = cube(reach, joint.latent_dim)
-    parts, partition = [], []
+    blocks, whole, start = cube(reach, joint.latent_dim), [], 0
     for tile in tiles(blocks):
         *terms, p_x = decode_blocks(joint, tile, step)
-        parts.append(terms)
         if joint.likelihood != "gaussian" and joint.observed is None:
             each = natural(Independent(p_x.base_dist, 0)).log_partition
-            partition.append(each.flatten(1).half())
-    phi, bias, slack = map(torch.cat, zip(*parts, strict=True))
-    shares = torch.cat(partition) if partition else None
+            terms.append(each.half().view(*terms[1].shape, -1))
+        whole = whole or [term.new_empty(len(blocks), *term.shape[1:]) for term in terms]
+        for all_blocks, some in zip(whole, terms, strict=True):
+            all_blocks[start : start + len(tile)] = some
+        start += len(tile)
+    phi, bias, slack, *partition = whole
+    shares = partition[0].flatten(0, 1) if partition else None
     return Grid(blocks, phi, bias, slack, shares, joint.observed, step)
 
 
@@ -153,8 +155,8 @@ def decode_blocks(
     """φ (B, n, F), b (B, n) and slack (B) of whole blocks, and p(x given z) of their nodes."""
     D = blocks.shape[1]
     z = layout(D).nodes(blocks, step).flatten(0, 1)
-    phi, p_x = joint.features(z)
-    bias = joint.bias(z, p_x)
+    phi, bias = joint.at(z)
+    p_x = joint.answer(z, phi)
     eta, mean = natural(p_x).eta, p_x.mean.flatten(1)
     order = layout(D).offsets @ torch.tensor([SIDE**k for k in reversed(range(D))])
     square = (len(blocks), *(SIDE,) * D, -1)

@@ -93,11 +93,14 @@ def _values(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """ELBO and log p(x) of every datum, and whether to believe the latter; without chance if that
     can be had."""
-    if exact.is_known(model):
+    known = exact.is_known(model)
+    if known:
         truth = exact.truth(model, x, grid, progress)
+        log_evidence, trusted = truth.log_evidence.numpy(), truth.error.isfinite().numpy()
         fit = exact.fit(model, x, truth.log_evidence, progress)
         if fit is not None:
-            found = (fit.elbo, truth.log_evidence, truth.error.isfinite())
-            return tuple(t.numpy() for t in found)
+            return fit.elbo.numpy(), log_evidence, trusted
     judged = importance.judge(model, x, ask.k, ladder=(), seed=ask.seed, progress=progress)
+    if known:  # of a flow over more than two dimensions the ELBO alone is sampled
+        return judged.elbo, log_evidence, trusted
     return judged.elbo, judged.log_evidence, judged.trusted

@@ -14,9 +14,14 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent
+from torch.nn import functional
 
+from vae.dense import dense, split
 from vae.likelihoods import log_base, natural
 from vae.model import VAE
+
+#: How often halves are multiplied before the logarithm: 3 give products of 8.
+FOLDS = 3
 
 
 class QuadratureError(ValueError):
@@ -63,40 +68,40 @@ class Joint:
         model = copy.deepcopy(model).requires_grad_(False)
         if model.likelihood == "gaussian":
             model = model.double()
-        self.dtype = model.zero.dtype
-        self.prior = model.prior()
-        self.likelihood = model.likelihood
-        self._gain = model.log_scale.exp() ** -2 if model.likelihood == "gaussian" else 1.0
-        self._body, self._last = _split(model.decoder)
+        self.dtype, self.prior, self.likelihood = model.zero.dtype, model.prior(), model.likelihood
+        self._gain = model.log_scale.exp() ** -2 if self.likelihood == "gaussian" else 1.0
+        self._body, last = split(model.decoder)
+        self._last = last if last is not None and last.in_features < last.out_features else None
         if self._last is not None:  # the head alone, from φ to p(x given z) of what is observed
-            model.decoder = (
-                self._last if self.observed is None else _rows(self._last, self.observed)
-            )
-            model.shape = (model.decoder.out_features,)
-        self._head = model
+            model.decoder = _Head(self._last, self.observed)
+            model.shape = (len(model.decoder.bias),)
+        self._model = model
 
     @torch.no_grad()
-    def features(self, z: Tensor) -> tuple[Tensor, Independent]:
-        """From latents (G, D) to φ (G, F) and p(x given z), with batch shape (G): of the observed
-        coordinates alone if the decoder was split, of all of them otherwise."""
+    def features(self, z: Tensor) -> Tensor:
+        """From latents (G, D) to φ (G, F)."""
         z = z.to(self.dtype)
-        if self._last is None:
-            p_x = self._head.decode(z)
-            return natural(p_x).eta, p_x
-        phi = self._body(z)
-        return phi, self._head.decode(phi)
+        return natural(self._model.decode(z)).eta if self._last is None else self._body(z)
 
     @torch.no_grad()
-    def bias(self, z: Tensor, p_x: Independent) -> Tensor:
-        """b(z), with shape (G): the log-prior less the log-partition, in nats."""
-        mask = self.observed if self._last is None else None  # else p_x is that of the observed
-        log_partition = natural(p_x, mask).log_partition
-        return self.prior.log_prob(z.to(self.dtype)) - log_partition
+    def answer(self, z: Tensor, phi: Tensor) -> Independent:
+        """p(x given z), with batch shape (G), of latents (G, D) and their φ: of the observed
+        coordinates alone if the decoder was split, of all of them otherwise."""
+        return self._model.decode(z.to(self.dtype) if self._last is None else phi)
 
+    @torch.no_grad()
     def at(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """φ (G, F) and b (G) of latents (G, D)."""
-        phi, p_x = self.features(z)
-        return phi, self.bias(z, p_x)
+        """φ (G, F) and b (G), the log-prior less the log-partition, of latents (G, D)."""
+        phi = self.features(z)
+        if self._last is not None and self.likelihood == "bernoulli":
+            log_partition = self._model.decoder.softplus_sum(phi)
+        elif self._last is None and self.likelihood == "bernoulli":
+            eta = phi if self.observed is None else phi[:, self.observed]
+            log_partition = functional.softplus(eta).sum(-1)
+        else:
+            mask = self.observed if self._last is None else None
+            log_partition = natural(self.answer(z, phi), mask).log_partition
+        return phi, self.prior.log_prob(z.to(self.dtype)) - log_partition
 
     @torch.no_grad()
     def project(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,7 +118,8 @@ class Joint:
         x = x.to(self.dtype)
         if not x.isfinite().all():
             raise QuadratureError("Some data are not finite numbers: mend them first.")
-        _, p_x = self.features(torch.zeros(1, self.latent_dim))
+        z = torch.zeros(1, self.latent_dim)
+        p_x = self.answer(z, self.features(z))
         base = log_base(p_x, x, self.observed).double()
         x = x.flatten(1)
         x = x if self.observed is None else x * self.observed
@@ -133,18 +139,27 @@ def _mask(observed: Tensor | None, d: int) -> Tensor | None:
     return None if observed.all() else observed
 
 
-def _split(decoder: nn.Module) -> tuple[nn.Module | None, nn.Linear | None]:
-    """A dense decoder as all but its last layer and that layer; nothing if that is no gain."""
-    layers = [m for m in decoder.modules() if not isinstance(m, nn.Sequential | nn.Unflatten)]
-    *hidden, last = layers
-    if not isinstance(last, nn.Linear) or last.in_features >= last.out_features:
-        return None, None
-    return nn.Sequential(*hidden), last
+class _Head(nn.Module):
+    """The last layer of a decoder, or some of its outputs."""
 
+    def __init__(self, layer: nn.Linear, rows: Tensor | None) -> None:
+        super().__init__()
+        weight, bias = layer.weight.detach(), layer.bias.detach()
+        self.weight, self.bias = (w if rows is None else w[rows] for w in (weight, bias))
+        self.negated = -self.weight, -self.bias
 
-def _rows(layer: nn.Linear, rows: Tensor) -> nn.Linear:
-    """Some of the outputs of a dense layer."""
-    part = copy.deepcopy(layer)
-    part.weight, part.bias = (nn.Parameter(p[rows], False) for p in (layer.weight, layer.bias))
-    part.out_features = len(part.bias)
-    return part
+    def forward(self, phi: Tensor) -> Tensor:
+        """From φ (G, F) to outputs (G, d)."""
+        return dense(phi, self.weight, self.bias)
+
+    def softplus_sum(self, phi: Tensor) -> Tensor:
+        """Σ softplus(l) over the outputs l, as -Σ log σ(-l), one logarithm for 2^FOLDS of them."""
+        s = dense(phi, *self.negated, "sigmoid")
+        for _ in range(FOLDS):
+            half, odd = divmod(s.shape[1], 2)
+            s = s if odd else s[:, :half].mul_(s[:, half:])
+        total = s.log_().sum(-1).neg_()
+        lost = (s < math.log(torch.finfo(s.dtype).tiny)).any(-1)  # products that underflowed
+        if lost.any():
+            total[lost] = functional.softplus(self(phi[lost])).sum(-1)
+        return total

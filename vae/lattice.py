@@ -105,6 +105,22 @@ def on_border(blocks: Tensor, reach: int) -> Tensor:
     return ((blocks == -reach) | (blocks == reach - 1)).any(-1)
 
 
+def distinct(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """The different ones among blocks (P, D), and which of them each is (P).
+
+    Example:
+        >>> distinct(torch.tensor([[5, 1], [2, 3], [5, 1]]))
+        (tensor([[2, 3],
+                [5, 1]]), tensor([1, 0, 1]))
+    """
+    stride = 2**31 if blocks.shape[1] > 1 else 1  # a number for each block, faster than its rows
+    names, which = (blocks[:, 0] * stride + blocks[:, -1]).unique(return_inverse=True)
+    first = torch.full((len(names),), len(blocks)).scatter_reduce(
+        0, which, torch.arange(len(blocks)), "amin"
+    )
+    return blocks[first], which
+
+
 def _product(numbers: range, D: int) -> Tensor:
     """All D-tuples of numbers, the last running fastest."""
     return torch.tensor(list(itertools.product(numbers, repeat=D)))

@@ -121,7 +121,7 @@ def log_base(p_x: Independent, x: Tensor, observed: Tensor | None = None) -> Ten
     """
     x = x.flatten(1)
     x = x if observed is None else x[:, observed]
-    if not isinstance(p_x.base_dist, Normal):
+    if not isinstance(p_x.base_dist, Normal) or not x.shape[1]:
         return x.new_zeros(len(x))
     scale = p_x.base_dist.scale.reshape(-1)[0]
     d = x.shape[1]

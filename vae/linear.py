@@ -81,7 +81,7 @@ def posterior(model: VAE, x: Tensor) -> MultivariateNormal:
         ValueError: If the model is not linear.
 
     Source:
-        Tipping & Bishop 1999, Probabilistic Principal Component Analysis, eq. 7.
+        Tipping & Bishop 1999, Probabilistic Principal Component Analysis, section 3.
 
     Example:
         >>> from vae.config import PRESETS
@@ -110,7 +110,7 @@ def log_evidence(model: VAE, x: Tensor) -> Tensor:
         ValueError: If the model is not linear.
 
     Source:
-        Tipping & Bishop 1999, eq. 3 and 4; the D by D matrix M stands in for the d by d one.
+        Tipping & Bishop 1999, section 3.1; the D by D matrix M stands in for the d by d one.
 
     Example:
         >>> from vae.config import PRESETS
@@ -148,7 +148,7 @@ def optimum(x: Tensor, latent_dim: int, scale: float | None = None) -> Parameter
         ValueError: If D is not less than d, or the data leave no noise for σ.
 
     Source:
-        Tipping & Bishop 1999, eq. 14 and 15; the collapse: Lucas et al. 2019, section 4.
+        Tipping & Bishop 1999, section 3.2; the collapse: Lucas et al. 2019, section 4.
 
     Example:
         >>> weight, mean, scale = optimum(torch.tensor([[1.0, 3.0], [1.0, -3.0], [2.0, 0.0]]), 1)

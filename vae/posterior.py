@@ -211,6 +211,7 @@ def modes(
                 index, _ = peaks(places, one.values[pairs].double().flatten().numpy(), one.step)
                 here[i] = places[index] * one.step
             progress(len(one.data))
+            del one  # its lattice, before the next one needs the memory
         found += [here[i] for i in range(len(tile))]
     count = torch.tensor([len(z) for z in found])
     padded = torch.full(

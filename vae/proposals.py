@@ -58,8 +58,9 @@ class Defensive(Distribution):
 
     .. math:: \alpha\, p(z) + (1 - \alpha)\, q(z), \qquad w \le p(x \mid z) / \alpha
 
-    What q misses, the prior visits now and then: the estimate is spoilt by no more than a factor
-    1 / (1 - α) in samples, and the variance of the weights is always finite.
+    What q misses, the prior visits now and then: of the effective samples that q alone would have,
+    at most the share α is lost, and while p(x given z) is bounded the variance of the weights is
+    finite.
 
     Arguments:
         q: The proposal, with batch shape (B) and event shape (D).

@@ -118,6 +118,7 @@ def evidence(
                 whole[one.data] = value
             n_settled += len(one.data)
             report(0.5 + 0.5 * n_settled / max(1, N))
+            del one, values  # its lattice, before the next one needs the memory
         parts.append(found)
     return Evidence(*(torch.cat(column) for column in zip(*parts, strict=True)))
 

@@ -16,9 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae.dense import dense
 from vae.grid import Grid, tiles
 from vae.joint import Joint
-from vae.lattice import SIDE, layout
+from vae.lattice import SIDE, distinct, layout
 from vae.survey import CUT, ROWS, Surveyed
 
 #: How often the step may be halved.
@@ -74,6 +75,7 @@ def settle(
         )
         for one in _settle(joint, grid, t[rows], group, tolerance, tail):
             yield one._replace(data=one.data + first, datum=one.datum + first)
+            del one  # and with it the values of a lattice, before the next one needs the memory
 
 
 def _settle(
@@ -83,7 +85,7 @@ def _settle(
     best, lost, blocks, slack, datum, block = surveyed
     D, N = joint.latent_dim, len(t)
     plan = layout(D)
-    statistics = plan.statistics()
+    statistics = plan.statistics().to(t.dtype)
     n_parts, n = len(plan.children), len(plan.offsets)
     reference, step = best.double(), grid.step
     kept = torch.zeros(N, 1 + D + D * D, dtype=torch.float64)  # what is not refined any more
@@ -114,14 +116,17 @@ def _settle(
         refine &= active[datum, None]
         kept.index_add_(0, datum, torch.where(refine[..., None], 0.0, sums).sum(1))
         pair, part = refine.nonzero(as_tuple=True)
-        inherited = values[pair[:, None], plan.quarters[part]]
         children = 2 * blocks[block[pair]] + plan.children[part]
-        above, (blocks, child) = slack[block[pair]], children.unique(dim=0, return_inverse=True)
+        above, (blocks, child) = slack[block[pair]], distinct(children)
         slack = slack.new_zeros(len(blocks)).scatter_reduce(0, child, above, "amax")
         order = child.argsort(stable=True)
-        datum, block = datum[pair[order]], child[order]
+        pair, part, block = pair[order], part[order], child[order]
+        datum, coarser = datum[pair], values
         values = torch.empty(len(datum), n, dtype=t.dtype)
-        values[:, : plan.n_inherited] = inherited[order]
+        for p, quarter in enumerate(plan.quarters):
+            mine = (part == p).nonzero().flatten()
+            values[mine, : plan.n_inherited] = coarser[pair[mine]][:, quarter]
+        del coarser
         step /= 2
 
 
@@ -153,7 +158,7 @@ def _evaluate(
         for k, i in enumerate(index.tolist()):
             for a in range(end[i] - int(counts[i]), end[i], ROWS):
                 rows = slice(a, min(a + ROWS, end[i]))
-                values[rows, first:] = torch.addmm(bias[k], t[datum[rows]], phi[k].T)
+                values[rows, first:] = dense(t[datum[rows]], phi[k], bias[k])
 
 
 def _sums(
@@ -168,8 +173,8 @@ def _sums(
         *(a.split(PAIRS) for a in (values, blocks, reference)), strict=True
     ):
         peak = rows.amax(1, keepdim=True)
-        density = (rows - peak).clamp_(min=FLOOR).exp_().double()
-        sums = (density @ statistics.flatten(1)).view(-1, n_parts, width)
+        density = (rows - peak).clamp_(min=FLOOR).exp_()
+        sums = (density @ statistics.flatten(1)).double().view(-1, n_parts, width)
         log_scale = peak.double() - zero[:, None] + D * math.log(step)
         log_mass = sums[..., : 2**D].sum(-1).log() + log_scale
         cosets, u, uu = (sums * log_scale.exp()[..., None]).split((2**D, D, D * D), dim=-1)

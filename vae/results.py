@@ -161,7 +161,10 @@ def forget(run_id: str, request: Request) -> None:
 
 
 def drop_older(run_id: str, request: Request, key: str = "") -> None:
-    """Removes what the same request found for weights, or data, that are no more."""
+    """Removes what the same request found for weights, or data, that are no more; of a shipped run
+    nothing, for its weights never change."""
+    if runs.is_shipped(run_id):
+        return
     for folder in _folders(run_id):
         for path in folder.glob(f"{request.stem}-*.safetensors"):
             if path.stem != key:

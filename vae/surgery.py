@@ -55,11 +55,12 @@ class Surgery(NamedTuple):
     marginal_kl: float
     marginal_error: float
     log_n: float
+    rate_error: float = 0.0
 
     @property
     def error(self) -> float:
         """How far the two parts may be from the rate."""
-        return math.hypot(self.information_error, self.marginal_error)
+        return math.hypot(self.information_error, self.marginal_error, self.rate_error)
 
 
 @torch.no_grad()
@@ -144,7 +145,7 @@ def surgery(
     """
     if not q.batch_shape.numel():
         raise ValueError("Surgery needs the q of one datum at least.")
-    own, log_q, log_p = _weighed(q, prior, seed, progress)
+    own, log_q, _ = _weighed(q, prior, seed, progress)
     information, information_error = _mean(own - log_q)
     if q.event_shape[0] <= 2 and _factorises(q):
         marginal, marginal_error = _divergence(aggregate(q), prior)
@@ -152,11 +153,13 @@ def surgery(
         _, other, log_prior = _weighed(q, prior, seed + 1, lambda n: None)
         marginal, marginal_error = _mean(other - log_prior)
     try:
-        rate = float(bounds.rate(q, prior).double().mean())
-    except NotImplementedError:
-        rate = _mean(own - log_p)[0]
+        rate, rate_error = float(bounds.rate(q, prior).double().mean()), 0.0
+    except NotImplementedError:  # by draws that the two parts do not share: errors then add up
+        z, log_q = _draw(q, len(own), seed + 2)
+        rate, rate_error = _mean((log_q - prior.log_prob(z)).double())
     log_n = math.log(own.shape[1])
-    return Surgery(rate, information, information_error, marginal, marginal_error, log_n)
+    terms = (rate, information, information_error, marginal, marginal_error, log_n)
+    return Surgery(*terms, rate_error)
 
 
 def _divergence(found: Aggregate, prior: Independent) -> tuple[float, float]:

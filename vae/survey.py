@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vae.dense import dense
 from vae.grid import Grid, decode_blocks, tiles
 from vae.joint import Joint
 from vae.lattice import SIDE, layout, on_border, shell
@@ -79,14 +80,11 @@ def _highest(
     n_blocks, n = bias.shape
     out = torch.empty(len(t), n_blocks, dtype=t.dtype)
     size = max(1, COLUMNS // n)
-    buffer = torch.empty(ROWS, size * n, dtype=t.dtype)
     for j in range(0, n_blocks, size):
-        nodes = phi[j : j + size].flatten(0, 1)
-        offset = bias[j : j + size].reshape(1, -1)
+        nodes, offset = phi[j : j + size].flatten(0, 1), bias[j : j + size].flatten()
         for i in range(0, len(t), ROWS):
-            rows = t[i : i + ROWS]
-            scores = torch.addmm(offset, rows, nodes.T, out=buffer[: len(rows), : len(nodes)])
-            out[i : i + ROWS, j : j + size] = scores.view(len(rows), -1, n).amax(-1)
+            scores = dense(t[i : i + ROWS], nodes, offset)
+            out[i : i + ROWS, j : j + size] = scores.view(len(scores), -1, n).amax(-1)
         progress(min(1.0, (j + size) / n_blocks))
     return out
 

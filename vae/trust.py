@@ -14,7 +14,7 @@ from vae import bounds
 
 #: With fewer samples the tail holds fewer than five weights, and no shape can be fitted to it.
 MIN_SAMPLES = 25
-#: With fewer effective samples an estimate is off by 0.14 nats and more, even where q is good.
+#: With fewer of many samples effective, the standard error is 1 / √50 = 0.14 nats or more.
 MIN_EFFECTIVE = 50.0
 #: A tail that is flatter, in nats, is rounding: the weights are equal.
 FLAT = 1e-9
@@ -93,8 +93,9 @@ def pareto_k(log_w: Tensor) -> Tensor:
     .. math:: P(w > t) \sim t^{-1/\hat k}: \text{ moments of order below } 1/\hat k
         \text{ are finite}
 
-    From 1/2 the variance of the weights is infinite, from 1 their mean. It judges the weights that
-    were drawn: a mode that q never visits leaves it low.
+    From 1/2 the variance of the weights is infinite. From 1 their mean would be, which is p(x) and
+    finite: such a k̂ says that too few were drawn to show where the weight lies. It judges the
+    weights that were drawn: a mode that q never visits leaves it low.
 
     Arguments:
         log_w: The log-weights, with shape (K, *), in nats.
@@ -155,8 +156,8 @@ def trustworthy(shape: Tensor, effective: Tensor, K: int) -> Tensor:
 
     .. math:: \hat k < \min(1 - 1 / \log_{10} K, 0.7) \;\text{ and }\; \mathrm{ESS} \ge 50
 
-    No is certain, yes is not: weights say nothing about where q never goes. Where there is an exact
-    value, believe that one.
+    A no is a warning, and k̂ itself an estimate; a yes is no proof, for weights say nothing about
+    where q never went. Where there is an exact value, believe that one.
 
     Arguments:
         shape: Pareto shapes, from ``pareto_k``, with shape (*).

@@ -23,6 +23,7 @@ def no_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     submitted: list[str] = []
     monkeypatch.setattr(jobs, "submit", submitted.append)
     monkeypatch.setattr(jobs, "withdraw", lambda run_id: False)
+    monkeypatch.setattr(jobs, "analyse", lambda run_id, request: None)
     return submitted
 
 
@@ -260,6 +261,45 @@ def test_one_dimension_and_points_in_the_plane(fields, axis, said):
     z = ",".join(["0.5"] * runs.read_config(run_id).latent_dim)
     app = open_page("latent_space", run=run_id, z=z)
     assert plane_data(app)["axes"] == ["z1", axis] and said in texts(app)
+
+
+LINEAR = {"body": "linear", "hidden": (), "likelihood": "gaussian", "binarisation": "none"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"family": "full"}, {"family": "flow"}, {"family": "full", **LINEAR}, LINEAR],
+    ids=["full", "flow", "linear-full", "linear-diagonal"],
+)
+def test_runs_of_every_family_and_linear_ones_open_on_every_page(fields):
+    from ui import cache
+
+    config = RunConfig(**{"dataset": "digits", "hidden": (8,), "epochs": 1, **fields})
+    run_id = runs.create(config)
+    train.train(run_id)
+    for path in sorted(PAGES.glob("*.py")):
+        app = open_page(path.stem, **{"runs" if path.stem == "training" else "run": run_id})
+        assert app.title[0].value.endswith("?") and not app.error
+        if path.stem == "latent_space":
+            app.select_slider[0].set_value(0).run()  # a past epoch
+            assert not app.exception
+    for epoch in (None, 0):
+        shown = cache.points(run_id, "held_out", epoch)
+        assert (shown.covariance is None) == (config.family == "diagonal")
+
+
+def test_the_form_makes_a_linear_run_with_a_full_covariance(no_workers):
+    app = open_page("overview")
+    form = f"form-{PRESETS['mnist-subset-2d'].name}"
+    app.selectbox(key=f"{form}-body").select("linear").run()
+    assert app.text_input(key=f"{form}-hidden").disabled
+    assert "set likelihood to gaussian and binarisation to none" in texts(app)
+    app.selectbox(key=f"{form}-likelihood").select("gaussian").run()
+    app.selectbox(key=f"{form}-binarisation").select("none").run()
+    app.selectbox(key=f"{form}-family").select("full").run()
+    app.button(key="train").click().run()
+    config = runs.read_config(no_workers[0])
+    assert (config.body, config.hidden, config.family) == ("linear", (), "full")
 
 
 def test_a_name_is_shown_as_it_was_typed_and_fetches_nothing(no_workers):

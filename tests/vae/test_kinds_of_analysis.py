@@ -143,6 +143,17 @@ def test_history_follows_the_kept_epochs(trained, latent_dim):
     assert told.shares == sorted(told.shares) and told.shares[-1] == pytest.approx(1)
 
 
+def test_history_of_a_linear_model_with_a_flow_has_the_exact_log_p(monkeypatch):
+    torch.manual_seed(0)
+    config = PPCA.model_copy(update={"latent_dim": 3, "family": "flow"})
+    run = Run("flow", config, VAE(config).eval().requires_grad_(False), 0)
+    monkeypatch.setattr(runs, "past", lambda run_id: [])
+    found = history.compute(run, History(n=100, k=2), Told())
+    truth = linear.log_evidence(run.model, evaluate.examples(config, n=100)).numpy()
+    assert found["exact"] and found["held_out_trusted"] == 1
+    assert found["held_out_log_evidence_mean"][0] == pytest.approx(truth.mean())
+
+
 def test_gaps_come_back_as_they_were(trained):
     ask = Gaps(n=3, families=("full",))
     analysis.perform(trained[2], ask.model_dump_json())

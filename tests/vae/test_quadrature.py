@@ -143,8 +143,9 @@ def test_a_mask_uses_the_grid_of_all_pixels(likelihood, split):
     assert (one.log_evidence - evidence(model, x).log_evidence).abs().max() > 1
 
 
-def test_with_everything_erased_the_posterior_is_the_prior():
-    model = steep_model("bernoulli")
+@pytest.mark.parametrize("likelihood", ["bernoulli", "continuous-bernoulli", "gaussian"])
+def test_with_everything_erased_the_posterior_is_the_prior(likelihood):
+    model = steep_model(likelihood)
     x = torch.zeros(1, 1, 8, 8)
     found = evidence(model, x, decode_grid(model), observed=torch.zeros(64))
     torch.testing.assert_close(found.log_evidence, torch.zeros(1).double(), rtol=0, atol=1e-8)

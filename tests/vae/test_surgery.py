@@ -42,7 +42,9 @@ def test_the_parts_of_a_flow_add_up_too():
     with torch.no_grad():
         q = family("flow", 2)(torch.randn(6, 20) - torch.tensor([0, 0, 1.0, 1.0] + 16 * [0]))
     parts = surgery(q, prior(2))
-    assert abs(parts.rate - parts.mutual_information - parts.marginal_kl) < 0.1
+    residual = parts.rate - parts.mutual_information - parts.marginal_kl
+    assert abs(residual) < 4 * parts.error < 0.5
+    assert parts.rate_error > 0
 
 
 def test_codes_that_do_not_overlap_say_everything_and_equal_ones_nothing():
