@@ -14,10 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch  # noqa: E402
+import torch
 
-from vae import analysis, results, runs  # noqa: E402
-from vae.requests import Annealing, Evidence, Gaps, History, Request  # noqa: E402
+from vae import analysis, results, runs
+from vae.requests import Annealing, Evidence, Gaps, History, Request
 
 FAMILIES = ("diagonal", "full", "flow")
 
