@@ -20,13 +20,8 @@ st.markdown(
 left, middle, right, last = st.columns([3, 2, 2, 3])
 with left:
     run = widgets.pick_run()
-split = middle.selectbox(
-    "Data",
-    ["held_out", "train"],
-    key="split",
-    bind="query-params",
-    format_func={"held_out": "held-out", "train": "training"}.get,
-)
+with middle:
+    split = widgets.pick_split()
 colour = right.selectbox(
     "Colour",
     ["labels", "rate", "elbo"],

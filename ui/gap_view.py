@@ -12,7 +12,6 @@ from ui import evidence, gap_figures, inference_cache, widgets
 from ui.canvas.sheet import sheet
 from ui.evidence import Found
 from ui.figures import enlarge
-from ui.likelihood_view import SPLITS
 from vae import latent
 from vae.requests import Evidence
 from vae.runs import Run
@@ -215,5 +214,5 @@ def _captions(texts: list[str]) -> None:
 
 def asked(run: Run, ask: Evidence, found: Found, row: int) -> dict[str, str]:
     """What a link to another page says of a datum; widgets are in a URL by what they show."""
-    query = {"run": run.id, "split": SPLITS[ask.split], "datum": str(found.index[row])}
+    query = {"run": run.id, "split": widgets.SPLITS[ask.split], "datum": str(found.index[row])}
     return query | ({"epoch": str(ask.epoch)} if ask.epoch is not None else {})

@@ -15,7 +15,6 @@ from vae import runs
 from vae.runs import RunError, Status
 
 Records = dict[str, list[dict[str, Any]]]
-SPLITS = {"held_out": "held-out", "train": "training"}
 
 
 def pick_runs() -> list[str]:
@@ -92,7 +91,7 @@ def by_split(records: Records, field: str, x: str) -> dict[str, figures.Curve]:
             [line[split][field] for line in lines[_first(lines) :]],
         )
         for name, lines in records.items()
-        for split, word in SPLITS.items()
+        for split, word in widgets.SPLITS.items()
     }
 
 
@@ -128,7 +127,7 @@ def chart(
         lines,
         x_title=x_title,
         y_title=y_title,
-        dashed=[name for name in lines if _word(name) == SPLITS["train"]],
+        dashed=[name for name in lines if _word(name) == widgets.SPLITS["train"]],
         colours={name: palette[order.index(run) % len(palette)] for name, run in owners.items()},
         y_floor=y_floor,
     )
@@ -137,7 +136,7 @@ def chart(
 
 def _word(name: str) -> str:
     """The split in a curve's name, if there is one."""
-    return next((word for word in SPLITS.values() if name.endswith(f", {word}")), "")
+    return next((word for word in widgets.SPLITS.values() if name.endswith(f", {word}")), "")
 
 
 def newest(records: Records, field: str = "elbo") -> str:
@@ -180,6 +179,6 @@ def _rows(run_id: str) -> list[dict[str, Any]]:
     return [
         {"run": run_id}
         | {name: line[name] for name in own}
-        | {f"{split}_{name}": line[split][name] for split in SPLITS for name in fields}
+        | {f"{split}_{name}": line[split][name] for split in widgets.SPLITS for name in fields}
         for line in found
     ]

@@ -12,10 +12,8 @@ import streamlit as st
 from ui import inference_cache, places, posteriors, widgets
 from ui.inference_figures import ENCODER, OWN, PRIOR
 from ui.posteriors import Gaussian, Subject
-from vae import runs
 from vae.runs import Run
 
-SPLITS = {"held_out": "held-out", "train": "training"}
 #: What one may do with a datum.
 VIEWS = {
     "posterior": "Posterior and q",
@@ -32,19 +30,10 @@ def pick() -> tuple[Run, Subject]:
     first, second, third, fourth, fifth = st.columns([3, 2, 2, 2, 2], vertical_alignment="bottom")
     with first:
         run = widgets.pick_run()
-    past = runs.past(run.id)
-    epoch = second.selectbox(
-        "Epoch",
-        [run.epoch, *past[::-1]],
-        key="epoch",
-        bind="query-params",
-        format_func=lambda e: f"{e} (newest)" if e == run.epoch else str(e),
-        disabled=not past,
-        help="The epochs whose weights were kept." if past else "Only the newest weights are kept.",
-    )
-    split = third.selectbox(
-        "Data", list(SPLITS), key="split", bind="query-params", format_func=SPLITS.get
-    )
+    with second:
+        epoch = widgets.pick_weights(run)
+    with third:
+        split = widgets.pick_split()
     most = inference_cache.size(run.id, split) - 1
     asked = st.query_params.get("datum", "")
     st.session_state["inference-datum"] = min(int(asked), most) if asked.isdecimal() else 0
@@ -62,8 +51,7 @@ def pick() -> tuple[Run, Subject]:
         on_click=lambda: choose(int(np.random.default_rng().integers(most + 1))),
         width="stretch",
     )
-    chosen = None if epoch == run.epoch else int(epoch)
-    return run, Subject(run.id, chosen, f"{split}:{st.session_state['inference-datum']}")
+    return run, Subject(run.id, epoch, f"{split}:{st.session_state['inference-datum']}")
 
 
 def choose(index: int) -> None:
@@ -130,7 +118,7 @@ def plane_data(
 ) -> dict[str, Any]:
     """What the plane shows: the posterior as a heat map, under everybody's points."""
     split = subject.source.partition(":")[0]
-    split = split if split in SPLITS else "held_out"
+    split = split if split in widgets.SPLITS else "held_out"
     data = places.plane_data(run, split, "labels", "0,1", None, None)
     ask = {"stamp": subject.stamp, "window": ",".join(map(str, view)), **subject._asdict()}
     truth = posteriors.truth(subject)

@@ -10,14 +10,12 @@ import streamlit as st
 from ui import evidence, inference_cache, likelihood_figures as figures, widgets
 from ui.evidence import Found
 from ui.likelihood_figures import Estimate
-from vae import runs
 from vae.requests import Evidence
 from vae.runs import Run
 from vae.trust import MIN_EFFECTIVE, pareto_threshold
 
 SIZES = (100, 200, 500, 1_000, 2_000, 10_000)
 SAMPLES = (100, 500, 1_000, 5_000)
-SPLITS = {"held_out": "held-out", "train": "training"}
 
 
 def pick() -> tuple[Run, Evidence]:
@@ -25,19 +23,10 @@ def pick() -> tuple[Run, Evidence]:
     first, second, third, fourth, fifth = st.columns([5, 4, 4, 4, 4])
     with first:
         run = widgets.pick_run()
-    past = runs.past(run.id)
-    epoch = second.selectbox(
-        "Epoch",
-        [run.epoch, *past[::-1]],
-        key="epoch",
-        bind="query-params",
-        format_func=lambda e: f"{e} (newest)" if e == run.epoch else str(e),
-        disabled=not past,
-        help="The epochs whose weights were kept." if past else "Only the newest weights are kept.",
-    )
-    split = third.selectbox(
-        "Data", list(SPLITS), key="split", bind="query-params", format_func=SPLITS.get
-    )
+    with second:
+        epoch = widgets.pick_weights(run)
+    with third:
+        split = widgets.pick_split()
     most = min(inference_cache.size(run.id, split), SIZES[-1])
     sizes = [n for n in SIZES if n < most] + [most]
     n = fourth.select_slider(
@@ -58,8 +47,7 @@ def pick() -> tuple[Run, Evidence]:
         "about half a minute, with a convolutional decoder some minutes; it is kept, and "
         "comes back at once the next time.",
     )
-    chosen = None if epoch == run.epoch else int(epoch)
-    return run, Evidence(epoch=chosen, split=split, n=int(n), k=int(k))
+    return run, Evidence(epoch=epoch, split=split, n=int(n), k=int(k))
 
 
 def headline(found: Found) -> None:

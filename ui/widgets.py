@@ -13,9 +13,13 @@ from streamlit.errors import StreamlitAPIException
 from ui import cache
 from vae import runs
 from vae.data import DataError
+from vae.evaluate import Split
 from vae.runs import Run, RunError, State
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
+
+#: What the two halves of a data set are called.
+SPLITS = {"held_out": "held-out", "train": "training"}
 
 STATE_WORDS = {
     "queued": "waiting",
@@ -66,6 +70,28 @@ def pick_run() -> Run:
     if run.notice:
         st.warning(run.notice)
     return run
+
+
+def pick_weights(run: Run) -> int | None:
+    """Asks for one of the epochs whose weights were kept; ``None`` for the newest."""
+    past = runs.past(run.id)
+    epoch = st.selectbox(
+        "Epoch",
+        [run.epoch, *past[::-1]],
+        key="epoch",
+        bind="query-params",
+        format_func=lambda e: f"{e} (newest)" if e == run.epoch else str(e),
+        disabled=not past,
+        help="The epochs whose weights were kept." if past else "Only the newest weights are kept.",
+    )
+    return None if epoch == run.epoch else int(epoch)
+
+
+def pick_split() -> Split:
+    """Asks for held-out or training data."""
+    return st.selectbox(
+        "Data", list(SPLITS), key="split", bind="query-params", format_func=SPLITS.get
+    )
 
 
 def states(ids: list[str] | None = None) -> dict[str, State]:
