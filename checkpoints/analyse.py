@@ -1,6 +1,6 @@
 """Computes what the Likelihood and Inference pages ask of the shipped runs first, and keeps it.
 
-    python checkpoints/analyse.py              # all four, about ten minutes
+    python checkpoints/analyse.py              # all four, about five minutes
     python checkpoints/analyse.py digits-2d    # one of them
 
 Without ``VAE_DATA``: the results belong to the data that come with the project, as everybody has
@@ -25,7 +25,9 @@ FAMILIES = ("diagonal", "full", "flow")
 def asked(name: str) -> list[Request]:
     """What the pages ask when they are opened, with the values they propose."""
     n = 360 if name == "digits-2d" else 500
-    requests = [Evidence(n=n), Gaps(n=100, families=FAMILIES)]
+    requests: list[Request] = [Evidence(n=n)]
+    if name in ("mnist-2d", "digits-2d"):
+        requests.append(Gaps(n=100, families=FAMILIES))
     if runs.past(name):
         requests.append(History())
     return [*requests, Annealing()] if name == "mnist-50d" else requests

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import analyses, cache, datum_view, gap_view, likelihood_view, set_view, widgets
+from ui import (
+    analyses,
+    cache,
+    datum_view,
+    gap_view,
+    inference_cache,
+    likelihood_view,
+    set_view,
+    widgets,
+)
 from ui.evidence import Found, read
 from vae import forms, runs, trust
 from vae.requests import Annealing, History
@@ -105,6 +114,10 @@ def parts(found: Found) -> None:
     st.subheader("Three formulas, one ELBO: which is least noisy?")
     set_view.three_forms(found)
     st.subheader("What does the rate pay for?")
+    st.markdown(
+        "The **rate** is KL(q(z | x) ‖ p(z)) on average over the data: what the ELBO pays for "
+        "leaving the prior, to tell data apart."
+    )
     set_view.surgery(found)
     widgets.explain(
         r"\begin{gathered}\frac1N \sum_n \mathrm{KL}(q(z \mid x_n) \,\|\, p(z)) = I_q(x; z) + "
@@ -121,9 +134,11 @@ def over_training() -> None:
     if not runs.past(run.id):
         st.info("This run kept no weights of past epochs: train one, and its past is judged here.")
         return
-    history = analyses.ask(run.id, History(), "The bounds over training")
+    past = History()
+    history = analyses.ask(run.id, past, "The bounds over training")
     if history is not None:
-        set_view.over_training(history)
+        sizes = {s: min(past.n, inference_cache.size(run.id, s)) for s in widgets.SPLITS}
+        set_view.over_training(history, sizes)
 
 
 def map_of_gaps(found: Found) -> None:
@@ -142,8 +157,8 @@ arrays = analyses.ask(run.id, ask, f"log p(x) of {ask.n:,} data")
 found = read(arrays) if arrays is not None else None
 if found is None:
     widgets.look_for(
-        "When the bar is full, curves show how bounds climb towards log p(x), datum by datum. It "
-        "is computed once: the next time, it is there at once."
+        "Once log p(x) is computed, curves show here how bounds climb towards it, datum by datum. "
+        "The result is kept: the next time, it is there at once."
     )
 else:
     bounds(found)

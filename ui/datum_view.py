@@ -8,8 +8,8 @@ import streamlit as st
 from ui import datum_figures, inference_cache, likelihood_figures, widgets
 from ui.evidence import Found
 from ui.figures import enlarge
-from ui.likelihood_figures import ELBO, EXACT, IS
-from ui.likelihood_view import nats, table
+from ui.likelihood_figures import ELBO, EXACT, IS, PLAIN
+from ui.likelihood_view import nats, residual, small, table
 from vae.requests import Evidence
 from vae.runs import Run
 from vae.trust import MIN_EFFECTIVE, Judged, pareto_threshold
@@ -44,21 +44,16 @@ def balance(found: Found, row: int) -> None:
     kl = float(found.kl[row]), float(found.kl_error[row])
     log_p = float(found.exact[row]), float(found.exact_error[row])
     figure = datum_figures.evidence_bar(elbo, kl, log_p)
-    st.plotly_chart(figure, key="balance", alt="ELBO and KL end to end, over log p(x)")
-    residual = log_p[0] - elbo[0] - kl[0]
+    st.plotly_chart(
+        figure, key="balance", config=PLAIN, alt="ELBO and KL end to end, over log p(x)"
+    )
+    left = log_p[0] - elbo[0] - kl[0]
     error = float(np.hypot(elbo[1], kl[1]))
     widgets.look_for(
         "The upper bars end where the lower one does, though ELBO and KL are two sums over q, at "
-        f"other points and by other formulas. What is left over: **{small(residual)} nats**, "
+        f"other points and by other formulas. What is left over: **{residual(left)} nats**, "
         f"± {small(error)} by the error estimates of the two. It says nothing about log p(x), "
         f"which is needed for the KL, too: that one has its own error, ± {small(log_p[1])}."
-    )
-
-
-def small(value: float) -> str:
-    """A number that may be tiny: −3.1e−07."""
-    return (
-        f"{value:.1e}".replace("-", "−") if abs(value) < 1e-3 else f"{value:.3f}".replace("-", "−")
     )
 
 
@@ -76,7 +71,7 @@ def honesty(run: Run, ask: Evidence, found: Found, row: int) -> None:
         if exact is not None:
             lines["log p(x), exact"] = (exact, EXACT)
         figure = datum_figures.weights(own.log_w, lines)
-        st.plotly_chart(figure, key="weights", alt="Where draws and their weight lie")
+        st.plotly_chart(figure, key="weights", config=PLAIN, alt="Where draws and their weight lie")
         share = np.exp(own.log_w - own.log_w.max())
         widgets.look_for(
             f"The heaviest of {len(share):,} draws carries **{(1 / share.sum()):.0%}** of all "
@@ -91,12 +86,18 @@ def honesty(run: Run, ask: Evidence, found: Found, row: int) -> None:
             own.judged.iwae_se[0],
             exact=None if exact is None else (exact, float(found.exact_error[row])),
         )
-        st.plotly_chart(figure, key="datum-ladder", alt="The bound of this datum over K")
+        st.plotly_chart(
+            figure, key="datum-ladder", config=PLAIN, alt="The bound of this datum over K"
+        )
         widgets.look_for(
             "A curve that still climbs at its right end has not arrived; one that lies flat below "
             "the exact line would need far more draws, for these miss where the posterior is."
         )
     st.markdown("**What each proposal does**")
+    st.markdown(
+        "**SVI** (stochastic variational inference) improves the encoder's q further, for this "
+        "datum alone, by gradient steps on its ELBO."
+    )
     judged = {name: each.judged for name, each in compared.items()}
     figure = likelihood_figures.dots(
         list(judged),
@@ -106,7 +107,7 @@ def honesty(run: Run, ask: Evidence, found: Found, row: int) -> None:
         colour=IS,
         line=None if exact is None else ("log p(x), exact", exact),
     )
-    st.plotly_chart(figure, key="proposals", alt="The estimate of each proposal")
+    st.plotly_chart(figure, key="proposals", config=PLAIN, alt="The estimate of each proposal")
     rows = [_row(name, j, exact) for name, j in judged.items()]
     head = ("Draws from", "IS, nats", "ESS", "k̂", "trusted")
     table((*head, "log p(x) − IS") if exact is not None else head, rows)
@@ -129,4 +130,4 @@ def _row(name: str, judged: Judged, exact: float | None) -> tuple[str, ...]:
         f"{judged.pareto_k[0]:.2f}".replace("-", "−"),
         "yes" if judged.trusted[0] else "**no**",
     )
-    return cells if exact is None else (*cells, f"{exact - value:.2f}".replace("-", "−"))
+    return cells if exact is None else (*cells, f"{exact - value:z.2f}".replace("-", "−"))

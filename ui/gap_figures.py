@@ -129,13 +129,14 @@ def against(
             lies there on average.
 
     Returns:
-        The diagonal, then one trace a class.
+        The diagonal; for each class its entry in the legend and its points; then the entry of
+        hollow points, if there are any.
 
     Example:
         >>> two = np.array([0, 1])
         >>> shown = against(two, two, two, two, two, two, "ab", trusted=two > 0, exact=True)
         >>> [trace.name for trace in shown.data]
-        ['ELBO = log p(x)', 'a', 'b']
+        ['ELBO = log p(x)', 'a', 'a', 'b', 'b', 'not to be trusted']
     """
     what = "log p(x), exact (nats)" if exact else "log p(x), sampled: at least this (nats)"
     figure = blank(x_title=what, y_title="ELBO (nats)", height=440)
@@ -150,17 +151,29 @@ def against(
         of = labels == label
         colour = LABEL_COLOURS[int(label) % len(LABEL_COLOURS)]
         symbols = np.where(trusted[of], full, f"{full}-open").tolist()
+        _entry(figure, names[int(label)], colour, full)
         draw(
             x=log_p[of],
             y=elbo[of],
             customdata=index[of],
             name=names[int(label)],
+            legendgroup=names[int(label)],
+            showlegend=False,
             error_x=_whiskers(error[of], colour),
             error_y=_whiskers(elbo_error[of], colour),
             **_points(9, colour, symbols),
         )
+    if not np.all(trusted):
+        _entry(figure, "not to be trusted", NEUTRAL, f"{full}-open")
     figure.update_layout(legend={"orientation": "v", "y": 1, "yanchor": "top", "x": 1.02})
     return figure
+
+
+def _entry(figure: go.Figure, name: str, colour: str, symbol: str) -> None:
+    """A line of the legend by itself: that of points would look like the first of them."""
+    figure.add_scatter(
+        x=[None], y=[None], name=name, legendgroup=name, **_points(9, colour, symbol)
+    )
 
 
 def by_class(

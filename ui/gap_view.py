@@ -12,6 +12,7 @@ from ui import evidence, gap_figures, inference_cache, widgets
 from ui.canvas.sheet import sheet
 from ui.evidence import Found
 from ui.figures import enlarge
+from ui.likelihood_figures import PLAIN
 from vae import latent
 from vae.requests import Evidence
 from vae.runs import Run
@@ -71,6 +72,7 @@ def clickable(figure: go.Figure, key: str, alt: str) -> None:
         key=key,
         on_select=lambda: _clicked(key),
         selection_mode="points",
+        config=PLAIN,
         alt=alt,
     )
 

@@ -78,14 +78,10 @@ def families(names: Sequence[str], gaps: np.ndarray, errors: np.ndarray) -> go.F
     """
     figure = blank(x_title="", y_title="approximation gap (nats)", height=300)
     figure.add_bar(
-        x=list(names),
+        x=[f"{name}<br>{gap:.3f}".replace("-", "−") for name, gap in zip(names, gaps, strict=True)],
         y=np.asarray(gaps),
         marker_color=BEST,
         error_y=bars(errors, NEUTRAL),
-        text=[f"{gap:.3f}".replace("-", "−") for gap in gaps],
-        textfont={"size": 16},
-        textposition="outside",
-        cliponaxis=False,
     )
     return figure
 

@@ -49,7 +49,7 @@ def field(run: Run, subject: Subject, ellipses: list[dict[str, Any]], **overlays
         grid, lines = posteriors.on_a_line(subject, seen[:2])
         lines |= {e["label"]: (view.density(e, grid), e["colour"]) for e in ellipses}
         figure = inference_figures.densities(grid, lines)
-        st.plotly_chart(figure, key="line", alt="The posterior density with q over it")
+        widgets.chart(figure, key="line", alt="The posterior density with q over it")
         return
     data = view.plane_data(run, subject, seen, ellipses=ellipses, **overlays)
     picked = plane("inference", data=data, height=HEIGHT)
@@ -101,7 +101,7 @@ def numbers(run: Run, subject: Subject) -> None:
     figure = inference_figures.gap_bar(
         judged.elbo, (best, error), (truth.log_evidence, truth.error)
     )
-    st.plotly_chart(figure, key="gap-bar", alt="From the ELBO over the best q to log p(x)")
+    widgets.chart(figure, key="gap-bar", alt="From the ELBO over the best q to log p(x)")
     residual = truth.log_evidence - judged.elbo - judged.kl
     error = float(np.hypot(judged.elbo_error, judged.kl_error))
     widgets.look_for(
@@ -116,14 +116,23 @@ def numbers(run: Run, subject: Subject) -> None:
         )
 
 
+def _beside_x(subject: Subject, text: str) -> None:
+    """x as a small picture, with what one does beside it."""
+    left, right = st.columns([1, 11], vertical_alignment="center")
+    left.image(figures.enlarge(posteriors.picture(subject), 84), width=72)
+    right.markdown(text)
+
+
 def race(run: Run, subject: Subject) -> None:
     """q runs from the encoder, the prior, and a clicked place towards the posterior."""
     best = posteriors.best_gaussian(subject, "diagonal")
     shown = [ellipse(best, "best diagonal q", BEST, dash=True)]
-    st.caption(
+    _beside_x(
+        subject,
         "Press **Play**. Each q takes gradient steps on the ELBO of this one x, with the decoder "
-        "fixed: stochastic variational inference. **Click any place** in the plane to start a "
-        "third one there."
+        "fixed: stochastic variational inference (SVI). **Click any place** in the plane to start "
+        "a third one there. The prior's q is so wide that it begins off the screen: zoom out to "
+        "see it.",
     )
     field(run, subject, shown, race=view.race(subject))
     widgets.look_for(
@@ -138,6 +147,7 @@ def hands(run: Run, subject: Subject) -> None:
     """A q of one's own: drag it, or move the sliders, and beat the encoder."""
     own = hand.current(subject)
     held = view.handle(own, hand.key())
+    _beside_x(subject, "This is x. Move your q to where the posterior is, and beat the encoder.")
     field(run, subject, [_encoder(subject, dash=True)], handle=held, decode=None)
     left, right = st.columns([3, 2])
     with right:
@@ -152,7 +162,7 @@ def hands(run: Run, subject: Subject) -> None:
         )
         elbo, kl = (mine.elbo, mine.elbo_error), (mine.kl, mine.kl_error)
         figure = evidence_bar(elbo, kl, (truth.log_evidence, truth.error))
-        st.plotly_chart(figure, key="own-bar", alt="Your ELBO and KL, end to end, over log p(x)")
+        widgets.chart(figure, key="own-bar", alt="Your ELBO and KL, end to end, over log p(x)")
     best, error, _ = posteriors.best_elbo(subject, "full")
     widgets.look_for(
         "Drag the middle to move q, an end of an axis to stretch or turn it. ELBO and KL always "
@@ -175,12 +185,13 @@ def families(run: Run, subject: Subject) -> None:
         "colour": ENCODER,
         "label": "draws from the best flow",
     }
+    _beside_x(subject, "This is x. How well can a q of each family fit its posterior?")
     field(run, subject, shown, draws=draws, decode=None)
     truth = posteriors.truth(subject)
     gaps = np.array([truth.log_evidence - elbo for elbo, _, _ in fits.values()])
     errors = np.array([np.hypot(error, truth.error) for _, error, _ in fits.values()])
     figure = inference_figures.families(FAMILIES, gaps, errors)
-    st.plotly_chart(figure, key="families", alt="The approximation gap of each family")
+    widgets.chart(figure, key="families", alt="The approximation gap of each family")
     if unsettled := [family for family, (_, _, converged) in fits.items() if not converged]:
         st.caption(f"Not yet at rest: {', '.join(unsettled)}; its gap is at most this.")
     widgets.look_for(

@@ -43,8 +43,9 @@ def _rubbed(run: Run, datum: Subject) -> Subject:
     right.markdown(
         "**Rub out pixels.** What you rub out is not seen any more: it drops out of the "
         r"likelihood, $p(x_{\text{seen}} \mid z) = \prod_{i\ \text{seen}} p(x_i \mid z)$, and the "
-        "posterior below is that of what is left. Rub out a half, and see it spread and split. The "
-        "encoder never learned to leave out pixels: its q is given black ones instead."
+        "posterior below is that of what is left. Rub out a half, and see it spread; where "
+        "what is left fits two digits, it splits (not every half does: try others). The encoder "
+        "never learned to leave out pixels: its q is given black ones instead."
     )
     if made.mask is not None:
         seen = made.mask

@@ -27,16 +27,23 @@ VIEWS = {
 
 def pick() -> tuple[Run, Subject]:
     """Asks for a run, an epoch and a datum; all of it is kept in the URL."""
+    notices = st.container()
     first, second, third, fourth, fifth = st.columns([3, 2, 2, 2, 2], vertical_alignment="bottom")
     with first:
-        run = widgets.pick_run()
+        run = widgets.pick_run(notices)
     with second:
         epoch = widgets.pick_weights(run)
     with third:
         split = widgets.pick_split()
     most = inference_cache.size(run.id, split) - 1
     asked = st.query_params.get("datum", "")
-    st.session_state["inference-datum"] = min(int(asked), most) if asked.isdecimal() else 0
+    index = min(int(asked), most) if asked.isdecimal() else 0
+    if asked and asked != str(index):
+        notices.info(
+            f"There is no datum {widgets.plain(asked)} here: datum {index} is shown instead."
+        )
+        st.query_params["datum"] = str(index)
+    st.session_state["inference-datum"] = index
     fourth.number_input(
         "Datum",
         0,
@@ -129,7 +136,7 @@ def plane_data(
             "title": "posterior density, square-root scale",
         },
         "view": list(view),
-        "view_key": f"{subject}",
+        "view_key": f"{subject}-{view}",
         "picks": [],
         "path": None,
         "marks": [
@@ -168,7 +175,7 @@ def race(subject: Subject) -> dict[str, Any]:
         "key": f"{subject}-{clicked}",
         "tracks": tracks,
         "top": posteriors.truth(subject).log_evidence,
-        "cap": posteriors.best_elbo(subject, "diagonal")[0],
+        "cap": max(posteriors.best_elbo(subject, "diagonal")[0], float(path.elbo[-1].max())),
         "steps_per_frame": 1,
     }
 

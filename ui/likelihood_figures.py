@@ -19,6 +19,9 @@ EXACT, GAP, NEUTRAL = "#009E73", "#D55E00", "#888888"
 
 Estimate = tuple[float, float]  # a value and its standard error, in nats
 
+#: How figures are shown: without the toolbar, which covers legends on touch screens.
+PLAIN = {"displayModeBar": False}
+
 
 class Line(NamedTuple):
     """A named curve with its standard error, if it has one."""
@@ -138,8 +141,8 @@ def dots(
         The dots, then the line.
 
     Example:
-        >>> shown = np.array([True, False])
-        >>> list(dots(["a", "b"], shown, shown, trusted=shown).data[0].marker.symbol)
+        >>> two = np.arange(2.0)
+        >>> list(dots(["a", "b"], two, two, trusted=two < 1).data[0].marker.symbol)
         ['circle', 'circle-open']
     """
     figure = blank(x_title="nats", y_title="", height=120 + 62 * len(names))
@@ -167,6 +170,10 @@ def dots(
             name=name,
             line={"color": EXACT, "width": 4},
         )
+    ends = np.concatenate([value - error, value + error, [] if line is None else [line[1]]])
+    if len(ends := ends[np.isfinite(ends)]):
+        pad = max(0.06 * np.ptp(ends), 1e-6)
+        figure.update_xaxes(range=[ends.min() - pad, ends.max() + pad])
     figure.update_yaxes(autorange="reversed", automargin=True)
     return figure
 

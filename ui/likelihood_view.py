@@ -9,7 +9,7 @@ import streamlit as st
 
 from ui import evidence, inference_cache, likelihood_figures as figures, widgets
 from ui.evidence import Found
-from ui.likelihood_figures import Estimate
+from ui.likelihood_figures import PLAIN, Estimate
 from vae.requests import Evidence
 from vae.runs import Run
 from vae.trust import MIN_EFFECTIVE, pareto_threshold
@@ -61,6 +61,10 @@ def headline(found: Found) -> None:
     if found.exact is not None:
         rows.append(("**log p(x), exact**", found.exact, "computed, not sampled"))
     summary(rows, found.exact)
+    if np.any(found.log_p > 0):
+        st.caption(
+            "Where log p(x) is positive: p(x) is a density here, and a density may exceed 1."
+        )
 
 
 def summary(rows: Sequence[tuple[str, np.ndarray, str]], exact: np.ndarray | None = None) -> None:
@@ -87,12 +91,37 @@ def nats(estimate: Estimate) -> str:
     """A number with its error, to the digit that the error leaves.
 
     Example:
-        >>> nats((-1.2345, 0.02)), nats((0.5, 0.0))
-        ('−1.23\\xa0±\\xa00.02', '0.5000\\xa0±\\xa00.0000')
+        >>> nats((-1.2345, 0.02)), nats((-0.00001, 0.0002))
+        ('−1.23\\xa0±\\xa00.02', '0.000\\xa0±\\xa0<\\xa00.001')
     """
     value, error = estimate
-    digits = 2 if not np.isfinite(error) or error >= 0.01 else 4
-    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "−").replace(" ", "\u00a0")
+    if not np.isfinite(error) or error >= 0.01:
+        text = f"{value:z.2f} ± {error:.2f}"
+    else:
+        text = f"{value:z.3f} ± {small(error)}"
+    return text.replace("-", "−").replace(" ", "\u00a0")
+
+
+def small(value: float) -> str:
+    """The size of an error, which may be tiny.
+
+    Example:
+        >>> small(0.25), small(2.7e-4), small(0.0)
+        ('0.250', '<\\xa00.001', '0.000')
+    """
+    if 0 < abs(value) < 1e-3:
+        return "<\u00a00.001"
+    return f"{value:z.3f}".replace("-", "−")
+
+
+def residual(value: float) -> str:
+    """What is left over, to a thousandth: 0 below that.
+
+    Example:
+        >>> residual(-0.25), residual(-9.4e-4)
+        ('−0.250', '0.000')
+    """
+    return "0.000" if abs(value) < 1e-3 else f"{value:.3f}".replace("-", "−")
 
 
 def ladders(found: Found) -> None:
@@ -114,7 +143,9 @@ def ladders(found: Found) -> None:
             exact=exact,
             sampled=(int(found.ladder[-1]), *sampled),
         )
-        column.plotly_chart(figure, key=f"ladder-{name}", alt=f"Bounds over K. {name}")
+        column.plotly_chart(
+            figure, key=f"ladder-{name}", config=PLAIN, alt=f"Bounds over K. {name}"
+        )
 
 
 def what_the_ladder_says(found: Found) -> str:
@@ -138,7 +169,8 @@ def what_the_ladder_says(found: Found) -> str:
     worst = int(np.argmax(short))
     at_worst = f"{short[worst]:.2f} nats below log p(x) for datum {found.index[worst]}"
     average = (
-        f"on average {short.mean():.3f} nats are missing, in the middle {np.median(short):.3f}"
+        f"on average {short.mean():.3f} nats are missing, in the middle {np.median(short):.3f} "
+        "(the median of the differences, which is not the difference of the medians in the table)"
     )
     if short.mean() < 0.05:
         return f"{text} Importance sampling comes close here: at worst {at_worst}; {average}."

@@ -8,8 +8,9 @@ import streamlit as st
 from ui import evidence, likelihood_figures as figures, widgets
 from ui.analyses import Arrays
 from ui.evidence import Found
-from ui.likelihood_figures import ELBO, EXACT, GAP, IS, Line
+from ui.likelihood_figures import ELBO, EXACT, GAP, IS, PLAIN, Line
 from ui.likelihood_view import nats, summary, table
+from vae.evaluate import Split
 
 #: The three forms, as ``vae.forms`` orders them, with what is random in each.
 FORMS = {
@@ -39,7 +40,9 @@ def three_forms(found: Found) -> None:
         table(("Mean over q of", "nats"), rows)
     with right:
         figure = figures.dots(list(FORMS), value, noise)
-        st.plotly_chart(figure, key="forms", alt="The ELBO by three formulas, with error bars")
+        st.plotly_chart(
+            figure, key="forms", config=PLAIN, alt="The ELBO by three formulas, with error bars"
+        )
     widgets.look_for(what_the_forms_say(found))
 
 
@@ -61,14 +64,14 @@ def what_the_forms_say(found: Found) -> str:
 
 def surgery(found: Found) -> None:
     """The rate as mutual information and the mismatch of the aggregate posterior."""
-    n, rate = int(found.surgery_n), f"{float(found.rate_mean):.4f}"
+    n, rate = int(found.surgery_n), f"{float(found.rate_mean):.3f}"
     if found.rate_mean_error is not None and found.rate_mean_error > 0:
         rate = nats((float(found.rate_mean), float(found.rate_mean_error)))
     information = float(found.mutual_information), float(found.mutual_information_error)
     marginal = float(found.marginal_kl), float(found.marginal_kl_error)
     cap = float(np.log(n))
     figure = figures.surgery(information, marginal, cap)
-    st.plotly_chart(figure, key="surgery", alt="The rate as its two parts")
+    st.plotly_chart(figure, key="surgery", config=PLAIN, alt="The rate as its two parts")
     widgets.look_for(
         f"Over {n:,} data: rate {rate} = {nats(information)} + {nats(marginal)} nats, each "
         "computed on its own. What a code can tell about which datum it came from is at most "
@@ -77,8 +80,8 @@ def surgery(found: Found) -> None:
     )
 
 
-def over_training(history: Arrays) -> None:
-    """Bounds and gap for each kept epoch, held-out and training data."""
+def over_training(history: Arrays, sizes: dict[Split, int]) -> None:
+    """Bounds and gap for each kept epoch, of the first so many held-out and training data."""
     which = st.segmented_control(
         "Over the data",
         ["mean", "median"],
@@ -103,12 +106,19 @@ def over_training(history: Arrays) -> None:
             into.append(Line(f"{name}, {word}", value, error, colour, dash))
     for key, lines, y_title in (("bounds", curves, "nats"), ("lag", gaps, "gap (nats)")):
         figure = figures.bands(epochs[start:], lines, x_title="epoch", y_title=y_title)
-        st.plotly_chart(figure, key=f"history-{key}-{which}", alt=f"{y_title} over epochs")
+        st.plotly_chart(
+            figure, key=f"history-{key}-{which}", config=PLAIN, alt=f"{y_title} over epochs"
+        )
     widgets.look_for(
         "Where log p(x) rises faster than the ELBO, the gap beneath grows: the decoder has moved "
         "on and the encoder has not followed yet. A gap that is larger on held-out data than on "
         "training data points to the encoder, not the model, failing to generalise."
         + ("" if exact else _how_far_to_believe(history))
+    )
+    st.caption(
+        f"The curves are over the first {sizes['held_out']:,} held-out and the first "
+        f"{sizes['train']:,} training data, whatever N is chosen above: their end therefore "
+        "differs from the numbers at the top of the page."
     )
 
 
@@ -143,7 +153,9 @@ def annealed(found: Found, walked: Arrays) -> None:
         ),
         annealed=(float(value.mean()), float(evidence.noise_of_mean(error))),
     )
-    st.plotly_chart(figure, key="annealed", alt="Bounds over K, and AIS, of the same data")
+    st.plotly_chart(
+        figure, key="annealed", config=PLAIN, alt="Bounds over K, and AIS, of the same data"
+    )
     lower, upper = walked["bdmc_lower"], walked["bdmc_upper"]
     gap = evidence.mean(upper - lower)
     widgets.look_for(

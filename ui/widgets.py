@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -15,6 +16,10 @@ from vae import runs
 from vae.data import DataError
 from vae.evaluate import Split
 from vae.runs import Run, RunError, State
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from streamlit.delta_generator import DeltaGenerator
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
 
@@ -42,8 +47,10 @@ def title(run_id: str) -> str:
     return run_id if not name or plainly else f"{name} · {run_id}"
 
 
-def pick_run() -> Run:
-    """Asks for a run (kept in the URL as ``run``), and stops the page kindly if it has no model."""
+def pick_run(notices: DeltaGenerator | None = None) -> Run:
+    """Asks for a run (kept in the URL as ``run``), and stops the page kindly if it has no model;
+    what there is to say stands in ``notices``, else here."""
+    notices = st.container() if notices is None else notices
     st.session_state.update(st.session_state.pop("brought", {}))
     ids = runs.ids()
     if not ids:
@@ -51,7 +58,7 @@ def pick_run() -> Run:
         st.stop()
     asked, last = st.query_params.get("run"), st.session_state.get("run")
     if asked and asked not in ids:
-        st.warning(
+        notices.warning(
             f"There is no run “{plain(asked)}”: it was deleted, or the link is wrong. "
             "Another is shown instead."
         )
@@ -65,10 +72,10 @@ def pick_run() -> Run:
         run = cache.run(run_id)
         cache.label_names(run_id)  # its data are here
     except (RunError, DataError) as error:
-        st.warning(str(error))
+        notices.warning(str(error))
         st.stop()
     if run.notice:
-        st.warning(run.notice)
+        notices.warning(run.notice)
     return run
 
 
@@ -131,6 +138,11 @@ def look_for(text: str) -> None:
     st.caption(f"**What to look for.** {text}")
 
 
+def chart(figure: go.Figure, *, key: str, alt: str) -> None:
+    """A figure without the toolbar that would lie over its legend."""
+    st.plotly_chart(figure, key=key, alt=alt, config={"displayModeBar": False})
+
+
 def explain(formula: str, text: str, source: str) -> None:
     """A formula, what it means, and where it comes from."""
     st.latex(formula)
@@ -155,13 +167,13 @@ def nats(value: float, standard_error: float | None = None) -> str:
 
 
 def precise(value: float) -> str:
-    """A number of nats to the hundredth: −134.92.
+    """A number of nats to the hundredth, a small one to the thousandth: −134.92, 0.034.
 
     Example:
-        >>> precise(-1.234)
-        '−1.23'
+        >>> precise(-1.234), precise(0.0342)
+        ('−1.23', '0.034')
     """
-    return f"{value:.2f}".replace("-", "−")
+    return f"{value:.{2 if abs(value) >= 1 else 3}f}".replace("-", "−")
 
 
 def plain(text: str) -> str:

@@ -13,7 +13,7 @@ from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.testing.v1 import AppTest
 
 from ui import evidence, jobs
-from ui.datum_view import small
+from ui.datum_view import residual, small
 from ui.gap_view import what_the_gaps_say
 from ui.likelihood_view import nats, what_the_ladder_says
 from ui.set_view import what_the_forms_say
@@ -24,6 +24,7 @@ from vae.requests import Annealing, Evidence, History
 ROOT = Path(__file__).resolve().parents[2]
 ASK = Evidence(n=100, k=500)
 TITLE = "How far is the ELBO from log p(x)?"
+GREY = {"likelihood": "gaussian", "binarisation": "none"}
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +96,7 @@ def decoded(part):
 def test_before_the_result_the_page_stands_and_the_work_is_asked_for(trained, asked):
     app = open_page(trained[2])
     assert asked == ["evidence", "history"]
-    assert "What to look for" in texts(app)
+    assert "What to look for" in texts(app) and "When the bar is full" not in texts(app)
     assert "Does inference lag behind the decoder?" in [s.value for s in app.subheader]
 
 
@@ -116,6 +117,8 @@ def test_a_bound_is_never_called_log_p_and_exact_values_are_drawn(judged):
     assert "at least" in sampled["name"] and exact["name"] == "log p(x), exact"
     assert exact["y"][0] == pytest.approx(arrays["exact"].mean())
     assert "IWAE" in bound["name"]
+    charts = app.get("plotly_chart")
+    assert not any(json.loads(chart.proto.config)["displayModeBar"] for chart in charts)
 
 
 def test_the_datum_of_largest_gap_is_chosen_and_another_moves_the_numbers(judged):
@@ -198,6 +201,7 @@ def test_the_past_is_drawn_once_it_is_there(judged):
     assert not app.exception
     gaps = {trace["name"]: trace for trace in figure(app, "history-lag-median")}
     assert gaps["gap, held-out"]["y"][-1] == history["held_out_gap_median"][-1]
+    assert "first 200 held-out and the first 200 training data" in texts(app)
 
 
 def test_a_sampled_past_says_that_its_gaps_are_bounds_and_how_many_may_be_believed(judged):
@@ -211,9 +215,9 @@ def test_the_rest_of_the_balance_is_judged_by_the_two_sums_alone(judged):
     found = evidence.read(results.read(judged[2], ASK))
     row = int(np.argmax(found.gap))
     error = np.hypot(found.elbo_exact_error[row], found.kl_error[row])
-    residual = found.exact[row] - found.elbo_exact[row] - found.kl[row]
+    left = found.exact[row] - found.elbo_exact[row] - found.kl[row]
     said = texts(open_page(judged[2]))
-    assert f"**{small(residual)} nats**, ± {small(error)} by" in said
+    assert f"**{residual(left)} nats**, ± {small(error)} by" in said
     assert f"its own error, ± {small(found.exact_error[row])}" in said
 
 
@@ -269,9 +273,6 @@ def test_annealing_shows_its_line_and_the_sandwich(judged, monkeypatch):
     assert line["y"][0] == pytest.approx(walked["log_evidence"].mean())
     assert nats(evidence.mean(walked["bdmc_upper"] - walked["bdmc_lower"])) in texts(app)
     assert f"**{(~walked['trusted']).sum()} of 4** of its values are not" in texts(app)
-
-
-GREY = {"likelihood": "gaussian", "binarisation": "none"}
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,12 @@ def test_elbo_against_log_p_lies_below_the_diagonal_one_colour_a_class():
     figure = gap_figures.against(
         INDEX, log_p, ERROR, log_p - 1, ERROR, LABELS, NAMES, trusted=TRUSTED, exact=True
     )
-    diagonal, *classes = figure.data
-    assert diagonal.x == diagonal.y and names(figure)[1:] == list(NAMES)
+    diagonal, *rest = figure.data
+    legend, classes = rest[::2], rest[1::2]
+    assert diagonal.x == diagonal.y
+    assert [entry.name for entry in legend] == [*NAMES, "not to be trusted"]
+    assert [entry.marker.symbol for entry in legend] == ["circle"] * 3 + ["circle-open"]
+    assert not any(trace.showlegend for trace in classes)
     assert all((trace.y < trace.x).all() for trace in classes)
     assert len({trace.marker.color for trace in classes}) == 3
     symbols = np.concatenate([trace.marker.symbol for trace in classes])
@@ -134,6 +138,8 @@ def test_dots_are_hollow_where_they_cannot_be_trusted():
     assert figure.data[0].marker.symbol == ("circle-open", "circle")
     assert figure.data[0].error_x.array.tolist() == [0.1, 0.2]
     assert figure.data[1].x == (-1.9, -1.9)
+    low, high = figure.layout.xaxis.range
+    assert low < -3.1 and high > -1.8
 
 
 def test_surgery_adds_up_to_the_rate():
