@@ -18,9 +18,9 @@ from ui import (
 )
 from ui.canvas import plane
 from ui.datum_figures import evidence_bar
-from ui.datum_view import small
 from ui.inference_figures import BEST, ENCODER, OWN
 from ui.inference_view import ellipse
+from ui.likelihood_view import residual, small
 from ui.posteriors import Subject
 from vae.runs import Run
 
@@ -102,12 +102,12 @@ def numbers(run: Run, subject: Subject) -> None:
         judged.elbo, (best, error), (truth.log_evidence, truth.error)
     )
     widgets.chart(figure, key="gap-bar", alt="From the ELBO over the best q to log p(x)")
-    residual = truth.log_evidence - judged.elbo - judged.kl
+    missing = truth.log_evidence - judged.elbo - judged.kl
     error = float(np.hypot(judged.elbo_error, judged.kl_error))
     widgets.look_for(
         f"The whole gap is the divergence of q from the posterior. Summed on its own, at other "
         f"points than the ELBO, it is **{widgets.precise(judged.kl)} nats**; ELBO + KL misses "
-        f"log p(x) by {small(residual)} ± {small(error)} nats."
+        f"log p(x) by {residual(missing)} ± {small(error)} nats."
     )
     if not converged:
         st.warning(
