@@ -15,6 +15,8 @@ const TOUCH_REACH = 24;
 const REPORT_MS = 125;
 /** How long the next report waits for an answer to the last: a slow page is not driven on. */
 const ANSWER_MS = 400;
+/** A last report that was not answered is told once more: a rerun may have swept it away. */
+const AGAIN_MS = 900;
 const SETTLE_MS = 2000;
 const NUDGE = 0.01;
 const GROWTH = 1.1;
@@ -95,6 +97,7 @@ export class Handle {
     this.toldAt = -Infinity;
     this.answered = true;
     this.timer = 0;
+    this.again = 0;
     this.grip.onkeydown = (event) => this.key(event);
   }
 
@@ -220,6 +223,11 @@ export class Handle {
     this.changed();
     if (released) {
       this.tell();
+      const last = this.told[this.told.length - 1];
+      this.again = window.setTimeout(() => {
+        const unheard = !this.answered && last === this.told[this.told.length - 1];
+        if (unheard) this.report(last);
+      }, AGAIN_MS);
     } else if (!this.timer) {
       const since = performance.now() - this.toldAt;
       this.timer = window.setTimeout(() => this.due(), Math.max(0, REPORT_MS - since));
@@ -235,6 +243,7 @@ export class Handle {
 
   tell() {
     clearTimeout(this.timer);
+    clearTimeout(this.again);
     this.timer = 0;
     const { cov, p } = gaussianOf(this.pose);
     const [x, y] = p.map((v) => Number(v.toFixed(6)));
@@ -272,5 +281,6 @@ export class Handle {
 
   stop() {
     clearTimeout(this.timer);
+    clearTimeout(this.again);
   }
 }
