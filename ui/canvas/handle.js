@@ -15,8 +15,6 @@ const TOUCH_REACH = 24;
 const REPORT_MS = 125;
 /** How long the next report waits for an answer to the last: a slow page is not driven on. */
 const ANSWER_MS = 400;
-/** A last report that was not answered is told once more: a rerun may have swept it away. */
-const AGAIN_MS = 900;
 const SETTLE_MS = 2000;
 const NUDGE = 0.01;
 const GROWTH = 1.1;
@@ -92,12 +90,11 @@ export class Handle {
     this.pose = { x: 0, y: 0, scales: [1, 1], angle: 0 };
     /** @type {{knob: number, dx: number, dy: number, moved: boolean} | null} what, and how far off */
     this.held = null;
-    /** @type {import("./ink.js").Gaussian[]} what the page was told in this movement */
+    /** @type {import("./ink.js").Gaussian[]} what the page was told of late, and may still echo */
     this.told = [];
     this.toldAt = -Infinity;
     this.answered = true;
     this.timer = 0;
-    this.again = 0;
     this.grip.onkeydown = (event) => this.key(event);
   }
 
@@ -160,7 +157,6 @@ export class Handle {
     if (knob < 0) return false;
     const [x, y] = this.spots[knob];
     this.held = { knob, dx: x - px, dy: y - py, moved: false };
-    this.told = [];
     return true;
   }
 
@@ -223,11 +219,6 @@ export class Handle {
     this.changed();
     if (released) {
       this.tell();
-      const last = this.told[this.told.length - 1];
-      this.again = window.setTimeout(() => {
-        const unheard = !this.answered && last === this.told[this.told.length - 1];
-        if (unheard) this.report(last);
-      }, AGAIN_MS);
     } else if (!this.timer) {
       const since = performance.now() - this.toldAt;
       this.timer = window.setTimeout(() => this.due(), Math.max(0, REPORT_MS - since));
@@ -243,7 +234,6 @@ export class Handle {
 
   tell() {
     clearTimeout(this.timer);
-    clearTimeout(this.again);
     this.timer = 0;
     const { cov, p } = gaussianOf(this.pose);
     const [x, y] = p.map((v) => Number(v.toFixed(6)));
@@ -281,6 +271,5 @@ export class Handle {
 
   stop() {
     clearTimeout(this.timer);
-    clearTimeout(this.again);
   }
 }
