@@ -1,6 +1,6 @@
-"""Computes what the Likelihood and Inference pages ask of the shipped runs first, and keeps it.
+"""Computes what the pages ask of the shipped runs first, and keeps it.
 
-    python checkpoints/analyse.py              # all four, about five minutes
+    python checkpoints/analyse.py              # all of them, about five minutes
     python checkpoints/analyse.py digits-2d    # one of them
 
 Without ``VAE_DATA``: the results belong to the data that come with the project, as everybody has
@@ -17,20 +17,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 
 from vae import analysis, results, runs
-from vae.requests import Annealing, Evidence, Gaps, History, Request
+from vae.requests import Annealing, Embedding, Evidence, Gaps, History, Request
 
 FAMILIES = ("diagonal", "full", "flow")
 
 
 def asked(name: str) -> list[Request]:
     """What the pages ask when they are opened, with the values they propose."""
+    if runs.read_config(name).conditional:
+        return []  # pages about log p(x) are closed to it
     n = 360 if name == "digits-2d" else 500
     requests: list[Request] = [Evidence(n=n)]
     if name in ("mnist-2d", "digits-2d"):
         requests.append(Gaps(n=100, families=FAMILIES))
     if runs.past(name):
         requests.append(History())
-    return [*requests, Annealing()] if name == "mnist-50d" else requests
+    if name == "mnist-50d":
+        requests += [Annealing(), Embedding()]
+    return requests
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Trains the shipped runs again and keeps of each what the app needs to show it.
 
-    VAE_DATA=/path/to/mnist python checkpoints/make.py              # all four, about two hours
+    VAE_DATA=/path/to/mnist python checkpoints/make.py              # all five, about two hours
     VAE_DATA=/path/to/mnist python checkpoints/make.py digits-2d    # one of them
 
 A run is trained under its preset in a folder of its own (``VAE_WORK``, else ``.work`` beside this
@@ -24,8 +24,14 @@ import torch  # noqa: E402
 from vae import data, runs, train  # noqa: E402
 from vae.config import PRESETS  # noqa: E402
 
-#: How many snapshots each keeps; fifty dimensions take more room than two.
-SNAPSHOTS = {"mnist-2d": 16, "mnist-2d-conv": 16, "mnist-50d": 3, "digits-2d": 16}
+#: How many snapshots each keeps; fifty dimensions, or a grid for every label, take more room.
+SNAPSHOTS = {
+    "mnist-2d": 16,
+    "mnist-2d-conv": 16,
+    "mnist-50d": 3,
+    "digits-2d": 16,
+    "digits-conditional-2d": 9,
+}
 #: And of which past epochs each keeps the weights.
 PAST = {"mnist-2d": (2, 6, 16, 42), "mnist-50d": (2, 10, 42), "digits-2d": range(200)}
 

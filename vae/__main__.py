@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vae.config import PRESETS, ConfigError, RunConfig, explain, read_config
+from vae.config import PRESETS, ConfigError, RunConfig
+from vae.reading import explain, read_config
 
 PROGRAM = "python -m vae"
 

@@ -64,6 +64,47 @@ def of_gaussians(loc: np.ndarray, covariance: np.ndarray, side: np.ndarray) -> n
     return _log(torch.cat(density).view(len(side), -1) / len(loc))
 
 
+def log_density(
+    z: np.ndarray, loc: np.ndarray, scale: np.ndarray, covariance: np.ndarray | None = None
+) -> tuple[float, float]:
+    r"""The log-density of the mean of N Gaussians at one place, with its standard error.
+
+    The error is that of the mean over the data, carried through the logarithm: with few data near
+    by it is large, and then itself not to be relied upon.
+
+    Arguments:
+        z: The place, with shape (D).
+        loc: Means, with shape (N, D).
+        scale: Standard deviations, with shape (N, D).
+        covariance: Covariances, with shape (N, D, D), where the Gaussians lean.
+
+    Returns:
+        log q(z) and its standard error, in nats.
+
+    Raises:
+        Nothing of its own.
+
+    Source:
+        Hoffman & Johnson 2016, ELBO surgery.
+
+    Example:
+        >>> value, error = log_density(np.zeros(2), np.zeros((5, 2)), np.ones((5, 2)))
+        >>> round(value, 4), error
+        (-1.8379, 0.0)
+    """
+    away = np.asarray(z, dtype=float) - loc
+    if covariance is None:
+        square, log_volume = ((away / scale) ** 2).sum(1), np.log(scale).astype(float).sum(1)
+    else:
+        square = (away * np.linalg.solve(covariance, away[..., None])[..., 0]).sum(1)
+        log_volume = 0.5 * np.linalg.slogdet(covariance)[1]
+    log_q = -0.5 * square - log_volume - 0.5 * len(z) * math.log(2 * math.pi)
+    peak = log_q.max()
+    weight = np.exp(np.maximum(log_q - peak, -60))
+    error = weight.std(ddof=1) / weight.mean() / len(weight) ** 0.5 if len(weight) > 1 else math.nan
+    return float(peak + np.log(weight.mean())), float(error)
+
+
 def of_draws(z: np.ndarray, side: np.ndarray) -> np.ndarray:
     """The log-density of many draws in a plane, counted in cells around the nodes of a square grid.
 

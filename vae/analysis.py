@@ -16,13 +16,26 @@ from vae import data, results, runs
 from vae.data import DataError
 from vae.files import explain_os_error, write_json, write_tensors
 from vae.progress import Report
-from vae.requests import Annealing, Evidence, Gaps, History, Request, read_request
+from vae.requests import (
+    Annealing,
+    Embedding,
+    Evidence,
+    Gaps,
+    History,
+    Request,
+    read_request,
+)
 from vae.runs import Run, RunError
 
 #: Seconds between two looks at the stop file, and between two words on how far it is.
 INTERVAL = 0.25
 #: Seconds to wait for the lock of a result: one who only looks whether it is held lets go at once.
 PATIENCE = 1.0
+#: Why there is no analysis of a conditional run, and what there is instead.
+CONDITIONAL = (
+    "{run} is told the label y of each datum, and what is asked here is log p(x) without one. Its "
+    "log p(x | y) is printed by `python -m vae evaluate {run} --estimator {estimator}`."
+)
 
 
 class Cancelled(Exception):
@@ -98,6 +111,8 @@ def _perform(run: Run, request: Request, name: str) -> None:
 def _compute(run: Run, request: Request, report: Report) -> dict[str, np.ndarray]:
     """The arrays. What computes is imported late: it may take seconds."""
     report("loading", 0.0)
+    if run.config.conditional and not isinstance(request, Embedding):
+        raise ValueError(about_conditional(run))
     match request:
         case Evidence():
             from vae.evidence import compute
@@ -107,7 +122,15 @@ def _compute(run: Run, request: Request, report: Report) -> dict[str, np.ndarray
             from vae.gap_table import compute
         case Annealing():
             from vae.annealing import compute
+        case Embedding():
+            from vae.embedding import compute
     return {"epoch": np.array(run.epoch), **compute(run, request, report)}
+
+
+def about_conditional(run: Run) -> str:
+    """Why there is no analysis of a conditional run, and what there is instead."""
+    estimator = "exact" if run.config.latent_dim <= 2 else "iwae"
+    return CONDITIONAL.format(run=run.id, estimator=estimator)
 
 
 def _reporter(folder: Path, request: Request, name: str) -> Report:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-CONFIG_VERSION = 2  #: 2 brought the families full and flow, and the linear body; 1 is still read
+#: 2 brought the families full and flow, and the linear body; 3 brought conditional. All are read.
+CONFIG_VERSION = 3
 
 #: Event shape of every data set: (C, H, W) for images, (2,) for points in the plane.
 DATA_SHAPES: dict[str, tuple[int, ...]] = {
@@ -20,6 +20,19 @@ DATA_SHAPES: dict[str, tuple[int, ...]] = {
     "emnist-letters": (1, 28, 28),
     "gaussian-mixture": (2,),
     "pinwheel": (2,),
+}
+
+#: How many labels each data set has.
+N_LABELS: dict[str, int] = {
+    "mnist-subset": 10,
+    "digits": 10,
+    "shapes": 4,
+    "mnist": 10,
+    "fashion-mnist": 10,
+    "kmnist": 10,
+    "emnist-letters": 26,
+    "gaussian-mixture": 8,
+    "pinwheel": 5,
 }
 
 #: Data sets that torchvision fetches (or finds under ``VAE_DATA``); the others need nothing.
@@ -52,7 +65,7 @@ class RunConfig(BaseModel):
 
     Raises:
         pydantic.ValidationError: If a field is unknown, out of bounds, or fits no other field.
-            ``explain`` turns it into one sentence.
+            ``reading.explain`` turns it into one sentence.
 
     Example:
         >>> RunConfig(dataset="digits", latent_dim=3).latent_dim
@@ -81,6 +94,9 @@ class RunConfig(BaseModel):
         Field(description="shape of q(z|x): an ellipse along the axes, a leaning one, or any"),
     ] = "diagonal"
     likelihood: Literal["bernoulli", "continuous-bernoulli", "gaussian"] = "bernoulli"
+    conditional: Annotated[
+        bool, Field(description="tell encoder and decoder the label y: p(x|y), q(z|x,y)")
+    ] = False
 
     # Objective
     objective: Literal["elbo", "iwae"] = "elbo"
@@ -104,6 +120,11 @@ class RunConfig(BaseModel):
     def shape(self) -> tuple[int, ...]:
         """Event shape of one datum."""
         return DATA_SHAPES[self.dataset]
+
+    @property
+    def n_labels(self) -> int:
+        """How many labels the data have, whether the model is told them or not."""
+        return N_LABELS[self.dataset]
 
     @model_validator(mode="after")
     def _fields_fit_each_other(self) -> Self:
@@ -143,6 +164,11 @@ class RunConfig(BaseModel):
                 "the IWAE bound has no rate term for β to weigh: set β to 1 and the warm-up to 0, "
                 "or the objective to elbo"
             )
+        if self.body == "linear" and self.conditional:
+            raise ValueError(
+                "the linear body is one probabilistic PCA for all data and is told no label: set "
+                "conditional to false, or choose body mlp or conv"
+            )
         if self.body == "linear" and self.hidden:
             raise ValueError(
                 "the linear body has no hidden layers: leave hidden empty, or choose body mlp"
@@ -157,91 +183,6 @@ class RunConfig(BaseModel):
                 "second convolution, and the width of the dense layer, such as 16, 32, 256"
             )
         return self
-
-
-def explain(error: ValidationError) -> str:
-    """One sentence per wrong field, for a person.
-
-    Example:
-        >>> try:
-        ...     RunConfig(latent_dim=0)
-        ... except ValidationError as error:
-        ...     print(explain(error))
-        latent_dim must be at least 1 (not 0).
-    """
-    sentences: dict[str, str] = {}
-    for item in error.errors(include_url=False):
-        field = str(item["loc"][0]) if item["loc"] else ""
-        sentences.setdefault(field, _sentence(field, item))
-    return " ".join(sentences.values())
-
-
-def _sentence(field: str, item: Any) -> str:
-    """What is wrong with one field, without the words of a type checker."""
-    if item["type"] == "extra_forbidden":
-        return f"{field}: there is no such field."
-    if not field:
-        message = item["msg"].removeprefix("Value error, ").rstrip(".")
-        return message[0].upper() + message[1:] + "."
-    rule = _RULES.get(item["type"], "is not usable: " + item["msg"][:1].lower() + item["msg"][1:])
-    return f"{field} {rule.format(**item.get('ctx', {}))} (not {item['input']!r:.60})."
-
-
-#: What each kind of error asks for; the braces are filled from the field's own limits.
-_RULES = {
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "int_parsing": "takes whole numbers",
-    "int_type": "takes whole numbers",
-    "int_from_float": "takes whole numbers",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be one of {expected}",
-    "string_too_long": "may have at most {max_length} characters",
-    "string_type": "must be a text",
-    "too_short": "needs at least {min_length} entry",
-    "too_long": "may have at most {max_length} entries",
-}
-
-
-def read_config(text: str) -> RunConfig:
-    """Reads a configuration from JSON text.
-
-    Arguments:
-        text: A JSON object with the fields of ``RunConfig``.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        ConfigError: If the text is no JSON, was written by a newer version, or a field is wrong.
-
-    Example:
-        >>> read_config('{"dataset": "digits"}').dataset
-        'digits'
-    """
-    try:
-        return RunConfig.model_validate_json(text)
-    except ValidationError as error:
-        newer = _newer_version(text)
-        raise ConfigError(newer or explain(error)) from None
-
-
-def _newer_version(text: str) -> str | None:
-    """The sentence for a file of a later version, whose unknown fields would hide the reason."""
-    try:
-        version = json.loads(text)["version"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if isinstance(version, int) and version > CONFIG_VERSION:
-        return (
-            f"This configuration was written by a newer ELBO Room (version {version}, this one "
-            f"reads {CONFIG_VERSION}); update the app to open it."
-        )
-    return None
 
 
 #: Configurations with a name: the shipped runs, and what the sidebar offers first.
@@ -268,6 +209,16 @@ PRESETS: dict[str, RunConfig] = {
         epochs=100,
         batch_size=64,
         learning_rate=1e-2,
+        schedule="cosine",
+        evaluate_every=2,
+    ),
+    "digits-conditional-2d": RunConfig(
+        name="digits-conditional-2d",
+        dataset="digits",
+        hidden=(256, 128),
+        conditional=True,
+        epochs=200,
+        batch_size=64,
         schedule="cosine",
         evaluate_every=2,
     ),

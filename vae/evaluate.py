@@ -11,8 +11,9 @@ from torch import Tensor
 
 from vae import bounds, data, families
 from vae.config import RunConfig
-from vae.estimators import Estimator, estimate
+from vae.estimators import Estimate, Estimator, estimate
 from vae.model import VAE
+from vae.tiles import tiles
 
 #: Grey pixels of held-out data are drawn to black or white once, from this seed, in every run:
 #: two runs are judged on the same bits. Training data too, unless training itself fixed them.
@@ -80,6 +81,27 @@ def examples(config: RunConfig, split: Split = "held_out", n: int | None = None)
     return present(whole, config.binarisation, generator)[:n]
 
 
+def labels_of(config: RunConfig, split: Split = "held_out", n: int | None = None) -> Tensor:
+    """The labels of ``examples``.
+
+    Arguments:
+        config: Names the data set.
+        split: ``"held_out"`` or ``"train"``.
+        n: How many; all if not given.
+
+    Returns:
+        Labels, int64 with shape (n).
+
+    Raises:
+        DataError: If the data set cannot be had.
+
+    Example:
+        >>> labels_of(RunConfig(dataset="digits"), n=3)
+        tensor([0, 2, 4])
+    """
+    return torch.from_numpy(getattr(data.at_hand(config.dataset), f"{split}_labels"))[:n]
+
+
 def present(batch: Tensor, binarisation: str, generator: torch.Generator | None = None) -> Tensor:
     """Stored data as the model sees them: points as they are, pixels grey or drawn to 0 and 1."""
     if batch.is_floating_point():
@@ -102,6 +124,8 @@ def evaluate(
     progress: Callable[[int], object] = lambda n: None,
 ) -> Evaluated:
     """An estimator on the first n data of a split, under fixed binarisation.
+
+    A conditional model is told of each datum its own label: what is estimated is log p(x given y).
 
     Arguments:
         model: The model.
@@ -130,20 +154,42 @@ def evaluate(
         (20,)
     """
     x = examples(config, split, n)
-    labels = getattr(data.at_hand(config.dataset), f"{split}_labels")[: len(x)]
-    found = estimate(
-        model, x, estimator, k, temperatures=temperatures, seed=seed, progress=progress
-    )
+    labels = labels_of(config, split, len(x)).numpy()
+
+    def values(told: VAE, x: Tensor) -> Estimate:
+        return estimate(
+            told, x, estimator, k, temperatures=temperatures, seed=seed, progress=progress
+        )
+
+    found = _label_by_label(model, x, labels, values) if model.conditional else values(model, x)
     return Evaluated(*found, x.numpy(), labels)
 
 
+def _label_by_label(
+    model: VAE, x: Tensor, labels: np.ndarray, values: Callable[[VAE, Tensor], Estimate]
+) -> Estimate:
+    """The data of each label under the model that was told it, back in their order."""
+    rows = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    found = [values(model.given(labels[of[0]]), x[of]) for of in rows]
+    order = np.argsort(np.concatenate(rows))
+
+    def column(parts: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts)[order]
+
+    about = {name: column([part.about[name] for part in found]) for name in found[0].about}
+    return Estimate(column([f.values for f in found]), column([f.errors for f in found]), about)
+
+
 @torch.no_grad()
-def record(model: VAE, sets: dict[Split, Tensor]) -> dict[str, Any]:
+def record(
+    model: VAE, sets: dict[Split, Tensor], labels: dict[Split, Tensor] | None = None
+) -> dict[str, Any]:
     """What is written down about an epoch, on train and held-out data, in nats.
 
     Arguments:
         model: The model.
         sets: Fixed data of each split, on the model's device.
+        labels: Theirs, on that device; only a conditional model is told them.
 
     Returns:
         For each split its ``elbo``, ``elbo_se``, ``rate``, ``distortion``, ``iwae`` (of the first
@@ -171,17 +217,17 @@ def record(model: VAE, sets: dict[Split, Tensor]) -> dict[str, Any]:
         with torch.random.fork_rng(devices=cuda):
             torch.manual_seed(0)
             locs, rates, per_dimension, distortions = [], [], [], []
-            for tile in x.split(500):
-                q = model.encode(tile)
+            known = None if labels is None else labels[split]
+            for told, tile in tiles(model, x, known, 500):
+                q = told.encode(tile)
                 z = q.rsample()
                 marginals = families.marginals(q)
                 locs.append(marginals.mean)
                 rates.append(bounds.rate(q, prior, z))
                 per_dimension.append(bounds.rate_per_dimension(marginals, prior))
-                distortions.append(bounds.distortion(model.decode(z), tile))
-            log_w = torch.cat(
-                [model.log_weights(tile, K_IWAE) for tile in x[:N_IWAE].split(50)], dim=1
-            )
+                distortions.append(bounds.distortion(told.decode(z), tile))
+            few = tiles(model, x[:N_IWAE], known, 50)
+            log_w = torch.cat([told.log_weights(tile, K_IWAE) for told, tile in few], dim=1)
         rate, distortion = torch.cat(rates).double(), torch.cat(distortions).double()
         value = -(rate + distortion)
         iwae = bounds.iwae(log_w.double())

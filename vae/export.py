@@ -13,7 +13,7 @@ from tensorboardX import SummaryWriter
 from torch import Tensor, nn
 
 from vae import data, latent, runs
-from vae.evaluate import examples
+from vae.evaluate import examples, labels_of
 from vae.files import write_bytes
 from vae.model import VAE
 from vae.runs import Run
@@ -90,7 +90,7 @@ def projector(run: Run, folder: Path) -> list[Path]:
     """
     dataset = data.at_hand(run.config.dataset)
     x = examples(run.config, "held_out", N_POINTS)
-    encoded = latent.encode_set(run.model, x)
+    encoded = latent.encode_set(run.model, x, labels_of(run.config, "held_out", len(x)))
     vectors = "".join("\t".join(f"{v:.6g}" for v in row) + "\n" for row in encoded.loc)
     names = [dataset.label_names[label] for label in dataset.held_out_labels[: len(x)]]
     columns = zip(range(len(x)), names, encoded.rate, encoded.elbo, strict=True)
@@ -127,6 +127,8 @@ def sprite(pictures: np.ndarray) -> np.ndarray:
 class MeanDecoder(nn.Module):
     """The decoder alone: from latents (N, D) to the mean of p(x given z), with shape (N, *event).
 
+    A conditional one takes the labels (N) as well.
+
     Example:
         >>> from vae.config import RunConfig
         >>> MeanDecoder(VAE(RunConfig(dataset="digits", hidden=(8,))))(torch.zeros(3, 2)).shape
@@ -137,13 +139,14 @@ class MeanDecoder(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """The mean picture, or point, of each latent."""
-        return self.model.decode(z).mean
+        return (self.model if y is None else self.model.given(y)).decode(z).mean
 
 
 def onnx(run: Run, folder: Path) -> list[Path]:
-    """Writes the decoder as ONNX, from ``z`` (n, D) to ``mean`` (n, *event) for any n.
+    """Writes the decoder as ONNX, from ``z`` (n, D) to ``mean`` (n, *event) for any n; that of a
+    conditional run takes the labels ``y``, int64 with shape (n), too.
 
     Arguments:
         run: The run.
@@ -162,16 +165,20 @@ def onnx(run: Run, folder: Path) -> list[Path]:
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ExportError(f"ONNX needs more packages: pip install {' '.join(missing)}")
+    names, sample = ["z"], [torch.zeros(2, run.config.latent_dim)]
+    if run.config.conditional:
+        names, sample = ["z", "y"], [*sample, torch.zeros(2, dtype=torch.long)]
+    n = torch.export.Dim("n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # PyTorch's exporter uses what PyTorch deprecated
         program = torch.onnx.export(
             MeanDecoder(run.model).eval(),
-            (torch.zeros(2, run.config.latent_dim),),
+            tuple(sample),
             dynamo=True,
             verbose=False,
-            input_names=["z"],
+            input_names=names,
             output_names=["mean"],
-            dynamic_shapes=({0: torch.export.Dim("n")},),
+            dynamic_shapes=tuple({0: n} for _ in names),
         )
     return _write(folder, {"decoder.onnx": program.model_proto.SerializeToString()})
 

@@ -5,6 +5,10 @@ r"""Paths between two latents: straight, spherical, and the shortest one by the 
 
 over P short steps along the polyline through the knots z. The energy is least for the shortest path
 walked at constant speed. It is a sum of squares, so Gauss–Newton steps with damping make it fall.
+
+With more than two dimensions the decoder ignores some, and moving along those costs nothing: the
+shortest path by G alone may go anywhere. There the search is for the shortest by G + I, where a
+prior standard deviation costs at least one; the lengths reported are by G always.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ PARTS = 2
 #: A search has come to rest when three steps together lower the energy by less than this share. So
 #: many steps are tried from each beginning, and so many in all.
 SETTLED, FIRST, MAX_STEPS = 1e-3, 6, 60
+#: With more dimensions than this, what a path costs counts its way in z too.
+TETHERED = 2
 #: Damping that a step has at least.
 DAMPING = 1e-5
 
@@ -272,6 +278,9 @@ def _normal_equations(model: VAE, path: np.ndarray) -> tuple[np.ndarray, np.ndar
     lines, D = len(path) - 1, path.shape[1]
     z = torch.as_tensor(subdivided(path, PARTS)).to(model.zero)
     phi, moved = derivatives(model, z)  # (P + 1, d), (P + 1, D, d)
+    if D > TETHERED:
+        own = torch.eye(D, dtype=z.dtype, device=z.device).expand(len(z), D, D)
+        phi, moved = torch.cat((phi, z), dim=1), torch.cat((moved, own), dim=2)
     t = torch.arange(PARTS + 1).to(z) / PARTS
     at = moved[:-1].unflatten(0, (lines, PARTS))
     to = moved[1:].unflatten(0, (lines, PARTS))
@@ -291,8 +300,11 @@ def _normal_equations(model: VAE, path: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _energy(model: VAE, path: np.ndarray) -> float:
     """The energy of a path: the square of its length, if it is walked at constant speed."""
-    steps = _steps(model, subdivided(path, PARTS))
-    return len(steps) * float(steps.square().sum())
+    fine = subdivided(path, PARTS)
+    squares = float(_steps(model, fine).square().sum())
+    if path.shape[1] > TETHERED:
+        squares += float(np.square(np.diff(fine, axis=0)).sum())
+    return (len(fine) - 1) * squares
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vae.config import ConfigError, RunConfig
 from vae.families import family
+from vae.labelled import Labelled
 from vae.likelihoods import StableContinuousBernoulli
 from vae.nn import (
     AffineEncoder,
@@ -31,6 +33,9 @@ class VAE(nn.Module):
     .. math:: p(x, z) = \mathcal{N}(z; 0, I)\, p_\theta(x \mid z), \qquad
         q_\phi(z \mid x) \in \text{a family}
 
+    A conditional model is p(x, z given y) and q(z given x, y): tell it the label y first, with
+    ``given``.
+
     Arguments:
         config: The run's configuration; only its model fields matter here.
 
@@ -38,7 +43,7 @@ class VAE(nn.Module):
         ConfigError: If the model would have more than ``MAX_PARAMETERS`` parameters.
 
     Source:
-        Kingma & Welling 2014, Auto-Encoding Variational Bayes.
+        Kingma & Welling 2014, Auto-Encoding Variational Bayes; Sohn, Lee & Yan 2015 for the label.
 
     Example:
         >>> model = VAE(RunConfig(dataset="digits", hidden=(32,)))
@@ -54,11 +59,62 @@ class VAE(nn.Module):
         self.shape = config.shape
         self.latent_dim = config.latent_dim
         self.family = family(config.family, config.latent_dim)
-        self.encoder, self.decoder = _bodies(config, self.family.n_parameters)
+        self.encoder, self.decoder = _labelled(config, _bodies(config, self.family.n_parameters))
+        self.labels: Tensor | None = None  #: one for each datum, in a view that ``given`` made
         if config.likelihood == "gaussian":
             self.log_scale = nn.Parameter(torch.tensor(-1.0))
         self.register_buffer("zero", torch.zeros(config.latent_dim), persistent=False)
         self.register_buffer("one", torch.ones(config.latent_dim), persistent=False)
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it must be told a label."""
+        return isinstance(self.encoder, Labelled)
+
+    @property
+    def n_labels(self) -> int:
+        """How many labels it knows."""
+        return len(self.encoder.shift) if isinstance(self.encoder, Labelled) else 0
+
+    def given(self, y: int | Tensor) -> VAE:
+        """The model as it is when told a label, or one label for each datum.
+
+        Told one label it is an ordinary VAE, and a copy: quadrature, SVI and all else work on it,
+        and what is done to it does not change this model. Told one for each of B data it is a view
+        that shares every weight, to be trained through; it takes data (B, *event) and latents
+        (*, B, D), and only its ``prior``, ``encode``, ``decode`` and ``log_weights`` mean anything.
+
+        Arguments:
+            y: A label, or int64 labels with shape (B) on the model's device.
+
+        Returns:
+            The model that was told; itself if it is not conditional.
+
+        Raises:
+            ValueError: If it knows no such label.
+
+        Source:
+            Sohn, Lee & Yan 2015, section 4.1.
+
+        Example:
+            >>> model = VAE(RunConfig(dataset="digits", hidden=(16,), conditional=True))
+            >>> model.given(3).decode(torch.zeros(5, 2)).batch_shape
+            torch.Size([5])
+            >>> model.given(torch.tensor([3, 8])).log_weights(torch.zeros(2, 1, 8, 8), K=4).shape
+            torch.Size([4, 2])
+        """
+        if not self.conditional:
+            return self
+        if isinstance(y, Tensor):
+            view = copy.copy(self)  # an object of its own, whose modules are this model's
+            view.labels = y
+            return view
+        if not 0 <= y < self.n_labels:
+            raise ValueError(f"there is no label {y}: this model knows 0 to {self.n_labels - 1}")
+        told = copy.deepcopy(self)
+        told.encoder, told.decoder = self.encoder.folded(y), self.decoder.folded(y)
+        told.labels = None
+        return told
 
     def prior(self) -> Independent:
         """p(z) = N(0, I), with event shape (D)."""
@@ -73,8 +129,11 @@ class VAE(nn.Module):
         Returns:
             A distribution of the model's family, with batch shape (*) and event shape (D); see
             ``families`` for its moments.
+
+        Raises:
+            ValueError: If the model is conditional and was told no label, or other than B.
         """
-        return self.family(apply_to_events(self.encoder, x, len(self.shape)))
+        return self.family(self._through(self.encoder, x, len(self.shape)))
 
     def decode(self, z: Tensor) -> Distribution:
         """p(x given z), as a distribution over data.
@@ -84,8 +143,11 @@ class VAE(nn.Module):
 
         Returns:
             A factorised distribution with batch shape (*) and the event shape of the data.
+
+        Raises:
+            ValueError: If the model is conditional and was told no label, or other than B.
         """
-        out = apply_to_events(self.decoder, z, 1)
+        out = self._through(self.decoder, z, 1)
         if self.likelihood == "bernoulli":
             p_x = Bernoulli(logits=out, validate_args=False)
         elif self.likelihood == "continuous-bernoulli":
@@ -112,6 +174,12 @@ class VAE(nn.Module):
         z = q.rsample((K,))
         return self.prior().log_prob(z) + self.decode(z).log_prob(x) - q.log_prob(z)
 
+    def _through(self, body: nn.Module, x: Tensor, event_dims: int) -> Tensor:
+        """What a body answers, told the labels if it takes any."""
+        if isinstance(body, Labelled):
+            return body.told(x, self.labels, event_dims)
+        return apply_to_events(body, x, event_dims)
+
 
 def count_parameters(config: RunConfig) -> int:
     """The number of parameters of a configuration, counted without allocating any.
@@ -134,7 +202,7 @@ def count_parameters(config: RunConfig) -> int:
     """
     q = family(config.family, config.latent_dim)
     with torch.device("meta"):
-        bodies = _bodies(config, q.n_parameters)
+        bodies = _labelled(config, _bodies(config, q.n_parameters))
     n = sum(p.numel() for part in (q, *bodies) for p in part.parameters())
     return n + (config.likelihood == "gaussian")
 
@@ -190,6 +258,11 @@ def _bodies(config: RunConfig, n_out: int) -> tuple[nn.Module, nn.Module]:
         encode(shape, hidden, n_out, activation),
         decode(latent_dim, hidden, shape, activation),
     )
+
+
+def _labelled(config: RunConfig, bodies: tuple[nn.Module, ...]) -> tuple[nn.Module, ...]:
+    """The bodies, told labels if the model is conditional."""
+    return tuple(Labelled(b, config.n_labels) for b in bodies) if config.conditional else bodies
 
 
 def refuse_absurd(config: RunConfig) -> None:

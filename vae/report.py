@@ -98,6 +98,8 @@ def evaluate(
     }
     if estimator == "ais":
         about["temperatures"] = temperatures
+    if run.config.conditional:
+        about["conditional"] = True
     about |= _worth(estimator, found)
     print(json.dumps(about) if as_json else "\n".join(_sentences(about)))
     return 0
@@ -131,10 +133,11 @@ def _sentences(about: dict[str, Any]) -> list[str]:
     """What was found, and what it is worth, for a person."""
     estimator, k, n, error = (about[name] for name in ("estimator", "k", "n", "standard_error"))
     spread = "" if error is None else f" ± {error:.2f}"
+    told = ", each told its label y (so that log p(x | y) is meant)"
     said = [
         f"{about['run']}, epoch {about['epoch']}: {_with(estimator, k)} of the first {n:,} "
-        f"{about['split'].replace('_', '-')} data of {about['dataset']}, "
-        f"binarisation {about['binarisation']}: "
+        f"{about['split'].replace('_', '-')} data of {about['dataset']}"
+        f"{told if 'conditional' in about else ''}, binarisation {about['binarisation']}: "
         f"{about['mean']:.2f}{spread} nats, median {about['median']:.2f}."
     ]
     if estimator in ("iwae", "is"):

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vae.config import explain
+from vae.reading import explain
 
 #: More samples than this in one request (data times samples each) would take an hour.
 MAX_SAMPLES = 2_000_000_000
@@ -91,8 +91,21 @@ class Annealing(_Request):
     temperatures: int = Field(500, ge=2, le=20_000)
 
 
-Request = Evidence | History | Gaps | Annealing
-KINDS = {"evidence": Evidence, "history": History, "gaps": Gaps, "annealing": Annealing}
+class Embedding(_Request):
+    """The means of the encoder laid out in two dimensions by t-SNE, and what that kept."""
+
+    kind: Literal["embedding"] = "embedding"
+    n: int = Field(5_000, ge=30, le=5_000, description="Data: the first n held-out ones")
+
+
+Request = Evidence | History | Gaps | Annealing | Embedding
+KINDS = {
+    "evidence": Evidence,
+    "history": History,
+    "gaps": Gaps,
+    "annealing": Annealing,
+    "embedding": Embedding,
+}
 
 
 def read_request(text: str) -> Request:

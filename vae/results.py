@@ -66,7 +66,8 @@ def key(run: Run, request: Request) -> str:
         >>> len(key(runs.load("digits-2d"), Evidence()))
         25
     """
-    digest = hashlib.sha256(run.config.model_dump_json().encode())
+    newer = None if run.config.conditional else {"conditional"}  # than many results that are kept
+    digest = hashlib.sha256(run.config.model_dump_json(exclude=newer).encode())
     digest.update(data.at_hand(run.config.dataset).sha256.encode())
     if isinstance(request, History):
         digest.update(repr(runs.past(run.id)).encode())

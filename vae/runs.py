@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from vae import data
-from vae.config import ConfigError, RunConfig, read_config as parse_config
+from vae import data, reading
+from vae.config import ConfigError, RunConfig
 from vae.files import (
     DamagedFile,
     explain_os_error,
@@ -34,7 +34,7 @@ from vae.model import VAE, count_parameters, refuse_absurd
 from vae.status import ACTIVE, State, Status, check
 
 #: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
-SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d")
+SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d", "digits-conditional-2d")
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _TRASH = ".trash"
@@ -119,7 +119,7 @@ def create(config: RunConfig) -> str:
     """
     refuse_absurd(config)
     parts = (config.dataset, f"{config.latent_dim}d", config.body, config.family)
-    stem = "-".join(part for part in parts if part not in ("mlp", "diagonal"))
+    stem = "-".join(p for p in parts if p not in ("mlp", "diagonal")) + "-cond" * config.conditional
     checksum = data.load(config.dataset).sha256 if data.available(config.dataset) else ""
     path = None
     try:
@@ -160,7 +160,7 @@ def read_config(run_id: str) -> RunConfig:
     """
     path = folder(run_id) / "config.json"
     try:
-        return parse_config(json.dumps(read_json(path).get("config")))
+        return reading.read_config(json.dumps(read_json(path).get("config")))
     except (ConfigError, DamagedFile) as error:
         reason = str(error)
     except OSError as error:

@@ -43,9 +43,13 @@ def keeps_snapshot(config: RunConfig, epoch: int) -> bool:
 
 
 @torch.no_grad()
-def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch: int) -> None:
-    """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate."""
-    q = model.encode(x)
+def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: Tensor, epoch: int) -> None:
+    """Keeps where held-out data lie, and the decoded grid of the plane that carries most rate.
+
+    A conditional model is told the data's own labels, and its grid is kept under every label.
+    """
+    labels = labels[: len(x)]
+    q = model.given(labels).encode(x)
     loc, scale = families.moments(q)
     rates = bounds.rate_per_dimension(families.marginals(q), model.prior()).mean(0).cpu().numpy()
     first, second = _two_busiest(rates)
@@ -54,14 +58,16 @@ def write_snapshot(run_id: str, model: VAE, x: Tensor, labels: np.ndarray, epoch
     device = model.zero.device
     points = np.stack(np.meshgrid(side, side[::-1]), axis=-1)
     z = torch.as_tensor(plane.to_latent(points), dtype=torch.float32, device=device)
-    grid = latent.webp(latent.mosaic(latent.picture(model.decode(z))))
     tensors = {
         "loc": loc.half(),
         "scale": scale.half(),
-        "labels": torch.from_numpy(labels[: len(loc)].astype(np.uint8)),
+        "labels": labels.to(torch.uint8),
         "axes": torch.tensor([first, second]),
-        "grid": torch.frombuffer(bytearray(grid), dtype=torch.uint8),
     }
+    for label in range(model.n_labels) if model.conditional else [None]:
+        told = model if label is None else model.given(label)
+        grid = latent.webp(latent.mosaic(latent.picture(told.decode(z))))
+        tensors[_grid(label)] = torch.frombuffer(bytearray(grid), dtype=torch.uint8)
     if (covariance := latent.leaning(q)) is not None:  # as correlations, which half floats hold
         tensors["correlation"] = (covariance / _outer(scale)).half()
     folder = runs.folder(run_id) / "snapshots"
@@ -77,8 +83,18 @@ def _two_busiest(rates: np.ndarray) -> tuple[int, int]:
     return first, second
 
 
-def read_snapshot(run_id: str, epoch: int) -> Snapshot:
+def _grid(label: int | None) -> str:
+    """What the grid is called: of a conditional model there is one for each label."""
+    return "grid" if label is None else f"grid.{label}"
+
+
+def read_snapshot(run_id: str, epoch: int, label: int | None = None) -> Snapshot:
     """Reads the plane of a run as it stood after an epoch.
+
+    Arguments:
+        run_id: The run.
+        epoch: One of ``runs.snapshots``.
+        label: The label under which the grid was decoded, if the run is conditional.
 
     Raises:
         RunError: If that epoch was not kept, or its file is damaged.
@@ -88,6 +104,7 @@ def read_snapshot(run_id: str, epoch: int) -> Snapshot:
         tensors, _ = read_tensors(path)
         loc, scale, labels = (tensors[name] for name in ("loc", "scale", "labels"))
         first, second = tensors["axes"].tolist()
+        grid = tensors[_grid(label)]
     except (FileNotFoundError, DamagedFile, KeyError, ValueError) as error:
         raise RunError(f"Epoch {epoch} of {run_id} cannot be shown: it was not kept.") from error
     covariance = None
@@ -98,7 +115,7 @@ def read_snapshot(run_id: str, epoch: int) -> Snapshot:
         scale.float().numpy(),
         labels.long().numpy(),
         (first, second),
-        tensors["grid"].numpy().tobytes(),
+        grid.numpy().tobytes(),
         covariance,
     )
 

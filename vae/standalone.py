@@ -9,6 +9,7 @@ from torch import nn
 
 from vae.export import ExportError
 from vae.files import write_bytes
+from vae.labelled import Labelled
 from vae.nn import AffineEncoder
 from vae.runs import Run
 
@@ -31,19 +32,19 @@ FOLDER = Path(__file__).parent
 LATENT_DIM = {latent_dim}
 
 
-{affine}class VAE(nn.Module):
-    """p(x, z) = N(z; 0, I) p(x given z), and its encoder q(z given x)."""
+{classes}class VAE(nn.Module):
+    """p(x, z) = N(z; 0, I) p(x given z), and its encoder q(z given x){of_label}."""
 
     def __init__(self):
         super().__init__()
         self.encoder = {encoder}
         self.decoder = {decoder}
 {parameter}
-    def encode(self, x):
-        """q(z given x) of data with shape (N, {shape})."""
+    def encode(self, x{y}):
+        """q(z given x) of data with shape (N, {shape}){and_labels}."""
 {posterior}
-    def decode(self, z):
-        """p(x given z) of latents with shape (N, LATENT_DIM)."""
+    def decode(self, z{y}):
+        """p(x given z) of latents with shape (N, LATENT_DIM){and_labels}."""
         return {likelihood}
 
 
@@ -55,13 +56,13 @@ def load():
 
 
 @torch.no_grad()
-def decode_grid(model, n=15, radius=3.0):
+def decode_grid(model, n=15, radius=3.0{label}):
     """The means of n by n latents in the plane of the first two dimensions, as one picture."""
     side = torch.linspace(-radius, radius, n)
     z = torch.zeros(n, n, LATENT_DIM)
     z[..., 0] = side
     z[..., 1:2] = side.flip(0)[:, None, None]
-    x = model.decode(z.reshape(n * n, LATENT_DIM)).mean
+    x = model.decode(z.reshape(n * n, LATENT_DIM){told}).mean
 '''
 
 _PICTURES = """\
@@ -84,9 +85,12 @@ if __name__ == "__main__":
 
 #: For each likelihood: its class, and p(x given z) as the script writes it.
 _LIKELIHOODS = {
-    "bernoulli": ("Bernoulli", "Bernoulli(logits=self.decoder(z))"),
-    "continuous-bernoulli": ("ContinuousBernoulli", "ContinuousBernoulli(logits=self.decoder(z))"),
-    "gaussian": ("Normal", "Normal(self.decoder(z), self.log_scale.exp())"),
+    "bernoulli": ("Bernoulli", "Bernoulli(logits=self.decoder(z{y}))"),
+    "continuous-bernoulli": (
+        "ContinuousBernoulli",
+        "ContinuousBernoulli(logits=self.decoder(z{y}))",
+    ),
+    "gaussian": ("Normal", "Normal(self.decoder(z{y}), self.log_scale.exp())"),
 }
 
 #: For each family: its class, and q(z given x) as the script writes it.
@@ -94,14 +98,14 @@ _FAMILIES = {
     "diagonal": (
         "Normal",
         """\
-        loc, log_scale = self.encoder(x).chunk(2, dim=-1)
+        loc, log_scale = self.encoder(x{y}).chunk(2, dim=-1)
         return Normal(loc, log_scale.exp())
 """,
     ),
     "full": (
         "MultivariateNormal",
         """\
-        out = self.encoder(x)
+        out = self.encoder(x{y})
         loc, log_scale = out[:, : 2 * LATENT_DIM].chunk(2, dim=-1)
         tril = log_scale.exp().diag_embed()
         rows, columns = torch.tril_indices(LATENT_DIM, LATENT_DIM, offset=-1)
@@ -123,6 +127,27 @@ class AffineEncoder(nn.Module):
     def forward(self, x):
         moving = self.affine(x.flatten(1))
         return torch.cat((moving, self.constant.expand(len(x), -1)), dim=1)
+
+
+'''
+
+_LABELLED = '''\
+class Labelled(nn.Module):
+    """Layers of which the first that computes is told labels: each shifts what it answers."""
+
+    def __init__(self, body, n_labels, width):
+        super().__init__()
+        self.body = body
+        self.shift = nn.Parameter(torch.zeros(n_labels, width))
+
+    def forward(self, x, y):
+        layers = [m for m in self.body.modules() if not isinstance(m, nn.Sequential)]
+        first = next(m for m in layers if isinstance(m, (nn.Linear, nn.Conv2d)))
+        for layer in layers:
+            x = layer(x)
+            if layer is first:
+                x = x + self.shift[y].reshape(*x.shape[:2], *[1] * (x.dim() - 2))
+        return x
 
 
 '''
@@ -176,6 +201,8 @@ def source(run: Run) -> str:
         _LIKELIHOODS[config.likelihood],
         _FAMILIES[config.family],
     )
+    conditional = config.conditional
+    y = ", y" if conditional else ""
     scale = "        self.log_scale = nn.Parameter(torch.zeros(()))\n"
     picture = _POINTS if len(shape) == 1 else _PICTURES.format(height=shape[1], width=shape[2])
     head = _HEAD.format(
@@ -187,10 +214,15 @@ def source(run: Run) -> str:
         encoder=_layers(run.model.encoder, " " * 8),
         decoder=_layers(run.model.decoder, " " * 8),
         parameter=scale if config.likelihood == "gaussian" else "",
-        affine=_AFFINE if config.body == "linear" else "",
-        posterior=posterior,
+        classes=(_AFFINE if config.body == "linear" else "") + _LABELLED * conditional,
+        of_label=", both told the label" * conditional,
+        y=y,
+        and_labels=" and labels with shape (N)" * conditional,
+        label=", label=0" * conditional,
+        told=", torch.full((n * n,), label)" * conditional,
+        posterior=posterior.format(y=y),
         shape=", ".join(map(str, shape)),
-        likelihood=likelihood,
+        likelihood=likelihood.format(y=y),
     )
     return head + picture + _FOOT
 
@@ -200,6 +232,9 @@ def _layers(module: nn.Module, indent: str) -> str:
     if isinstance(module, AffineEncoder):
         n_in, n_affine = module.affine.in_features, module.affine.out_features
         return f"AffineEncoder({n_in}, {n_affine}, {len(module.constant)})"
+    if isinstance(module, Labelled):
+        n_labels, width = module.shift.shape
+        return f"Labelled({_layers(module.body, indent)}, {n_labels}, {width})"
     if not isinstance(module, nn.Sequential):
         return f"nn.{module!r}"
     inner = indent + "    "

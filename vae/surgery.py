@@ -189,19 +189,36 @@ def _weighed(
     N = q.batch_shape[0]
     K = max(2, math.ceil(DRAWS / N))
     z, own = _draw(q, K, seed)
-    log_density = _log_density(q)
+    of_each = log_density(q)
     parts = []
     for tile in z.split(max(1, TILE // (K * N)), dim=1):
-        terms = log_density(tile.flatten(0, 1))
+        terms = of_each(tile.flatten(0, 1))
         parts.append(terms.logsumexp(1).view(K, -1) - math.log(N))
         progress(tile.shape[1])
     return own.double(), torch.cat(parts, 1), prior.log_prob(z.to(prior.mean)).double()
 
 
-def _log_density(q: Distribution) -> Callable[[Tensor], Tensor]:
-    """From latents (P, D) to log q_n of every component n, (P, N), float64.
+def log_density(q: Distribution) -> Callable[[Tensor], Tensor]:
+    """How dense each of many q is at latents.
 
     Of a Gaussian it is a quadratic form in z, one matrix product for all components.
+
+    Arguments:
+        q: N components, with batch shape (N) and event shape (D).
+
+    Returns:
+        A function from latents (P, D) to log q_n of every component n, (P, N), float64, in nats.
+
+    Raises:
+        Nothing of its own.
+
+    Source:
+        ``q.log_prob(z[:, None])``, which it equals.
+
+    Example:
+        >>> q = Independent(Normal(torch.zeros(3, 2), torch.ones(3, 2)), 1)
+        >>> log_density(q)(torch.zeros(5, 2)).shape
+        torch.Size([5, 3])
     """
     if _factorises(q):
         precision = q.base_dist.scale.double() ** -2

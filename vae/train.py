@@ -14,9 +14,10 @@ from torch import Tensor
 from vae import bounds, checkpoint, data, past, runs, snapshots
 from vae.checkpoint import Position, Trainer, new_trainer
 from vae.config import ConfigError, RunConfig
-from vae.evaluate import N_ELBO, examples, present, record
-from vae.files import DamagedFile, explain_os_error
+from vae.evaluate import N_ELBO, examples, labels_of, present, record
+from vae.files import explain_os_error
 from vae.model import VAE
+from vae.outcome import Diverged, Outcome, outcome
 from vae.runs import RunError, Status
 from vae.schedule import beta_at, learning_rate_at
 
@@ -28,10 +29,6 @@ REPORT_EVERY = 0.5
 LOCK_PATIENCE = 1.0
 
 
-class Diverged(Exception):
-    """The loss is no longer a finite number."""
-
-
 def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
     r"""What training maximises, averaged over a batch.
 
@@ -41,7 +38,7 @@ def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
     With β other than 1 this is not an ELBO; what is recorded always is.
 
     Arguments:
-        model: The model.
+        model: The model, told the labels of the batch if it is conditional.
         x: A batch, with shape (B, *event).
         config: Names the objective, and K.
         beta: The weight of the rate.
@@ -96,6 +93,7 @@ def run_epoch(
     x: Tensor,
     should_stop: Callable[[], bool],
     report: Callable[[Trainer], None],
+    labels: Tensor | None = None,
 ) -> bool:
     """Trains until the epoch ends or ``should_stop()``, which is asked before every batch.
 
@@ -106,6 +104,7 @@ def run_epoch(
         x: The training set on the device, as ``training_data`` gives it.
         should_stop: Called before each batch; true ends the epoch there.
         report: Called with the trainer after some batches.
+        labels: Those of the training set, on the device; only a conditional model is told them.
 
     Returns:
         Whether the epoch was finished.
@@ -145,7 +144,8 @@ def run_epoch(
         now = epoch + step / len(batches)
         group["lr"] = learning_rate_at(config, now)
         batch = present(x.index_select(0, batches[step]), binarisation)
-        loss = -objective(model, batch, config, beta_at(config, now))
+        told = model if labels is None else model.given(labels.index_select(0, batches[step]))
+        loss = -objective(told, batch, config, beta_at(config, now))
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
@@ -206,40 +206,17 @@ def train(run_id: str) -> None:
 
 
 def _train_and_say_how_it_ended(run_id: str) -> None:
-    """Turns every expected end into a status."""
+    """Writes the end of a training into its status."""
+    ended = outcome(lambda: _train(run_id))
     try:
-        outcome = _train(run_id)
-    except Diverged:
-        outcome = (
-            "diverged",
-            "The loss stopped being a finite number. The last finite checkpoint is kept; try a "
-            "smaller learning rate, a smaller gradient norm, or more β warm-up.",
-        )
-    except (ConfigError, RunError, data.DataError, DamagedFile) as error:
-        outcome = ("failed", str(error))
-    except OSError as error:
-        outcome = ("failed", explain_os_error(error))
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        outcome = ("failed", "There was not enough memory: use a smaller batch, k or model.")
-    try:
-        runs.set_status(run_id, *outcome)
+        runs.set_status(run_id, *ended)
     except RunError:
         return  # it was deleted while it trained
     except OSError:
         return  # a full disk: the status stays “running”, and the next start marks it
 
 
-def _is_out_of_memory(error: Exception) -> bool:
-    """PyTorch has no type of its own for it on the CPU, only these words."""
-    words = ("can't allocate memory", "Storage size calculation overflowed")
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
-        said in str(error) for said in words
-    )
-
-
-def _train(run_id: str) -> tuple[runs.State, str]:
+def _train(run_id: str) -> Outcome:
     """The life of a run, from data to its last checkpoint."""
     torch.set_flush_denormal(True)
     config = runs.read_config(run_id)
@@ -250,6 +227,7 @@ def _train(run_id: str) -> tuple[runs.State, str]:
     x = training_data(config, device)
     steps = math.ceil(len(x) / config.batch_size)
     sets = {s: examples(config, s, N_ELBO).to(device) for s in ("train", "held_out")}
+    labels = {s: labels_of(config, s).to(device) for s in sets}
     trainer = new_trainer(config, device)
     resumed = checkpoint.restore(run_id, trainer)
 
@@ -266,11 +244,11 @@ def _train(run_id: str) -> tuple[runs.State, str]:
     report(trainer, durable=True)
     if not resumed:
         runs.forget_metrics_after(run_id, -1)
-        _record(run_id, trainer, sets, rate=0.0)
+        _record(run_id, trainer, sets, labels, rate=0.0)
         checkpoint.save(run_id, trainer)
     while trainer.position.epoch < config.epochs:
         before = trainer.position
-        if not run_epoch(trainer, x, should_stop, report):
+        if not run_epoch(trainer, x, should_stop, report, labels["train"]):
             if not path.exists():
                 return "stopped", "It was deleted while it trained, and restored; resume it."
             checkpoint.save(run_id, trainer)
@@ -279,16 +257,22 @@ def _train(run_id: str) -> tuple[runs.State, str]:
         after = trainer.position
         rate = (len(x) - before.step * config.batch_size) / (after.seconds - before.seconds)
         if after.epoch % config.evaluate_every == 0 or after.epoch == config.epochs:
-            _record(run_id, trainer, sets, rate)
+            _record(run_id, trainer, sets, labels, rate)
         checkpoint.save(run_id, trainer)
         report(trainer)
     return "finished", ""
 
 
-def _record(run_id: str, trainer: Trainer, sets: dict[str, Tensor], rate: float) -> None:
+def _record(
+    run_id: str,
+    trainer: Trainer,
+    sets: dict[str, Tensor],
+    labels: dict[str, Tensor],
+    rate: float,
+) -> None:
     """Appends the epoch to the metrics and keeps a snapshot of the plane."""
     config, (epoch, _, seconds) = trainer.config, trainer.position
-    measured = record(trainer.model, sets)
+    measured = record(trainer.model, sets, labels)
     if not math.isfinite(measured["train"]["elbo"] + measured["held_out"]["elbo"]):
         raise Diverged
     line: dict[str, Any] = {
@@ -301,9 +285,8 @@ def _record(run_id: str, trainer: Trainer, sets: dict[str, Tensor], rate: float)
         **measured,
     }
     if snapshots.keeps_snapshot(config, epoch):
-        labels = data.load(config.dataset).held_out_labels
         x = sets["held_out"][: snapshots.N_SNAPSHOT]
-        snapshots.write_snapshot(run_id, trainer.model, x, labels, epoch)
+        snapshots.write_snapshot(run_id, trainer.model, x, labels["held_out"], epoch)
     if past.keeps_weights(config, epoch):
         past.write_weights(run_id, trainer.model, epoch)
     runs.append_metrics(run_id, line)

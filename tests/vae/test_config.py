@@ -12,13 +12,13 @@ from vae.config import (
     CONFIG_VERSION,
     DATA_SHAPES,
     DOWNLOADED,
+    N_LABELS,
     PRESETS,
     ConfigError,
     RunConfig,
-    explain,
-    read_config,
 )
 from vae.model import refuse_absurd
+from vae.reading import explain, read_config
 
 WRONG = [
     ("version", 0),
@@ -38,6 +38,8 @@ WRONG = [
     ("latent_dim", None),
     ("family", "banana"),
     ("likelihood", "laplace"),
+    ("conditional", "maybe"),
+    ("conditional", None),
     ("objective", "loss"),
     ("k", 0),
     ("k", 513),
@@ -111,6 +113,16 @@ UNFIT = [
     ({"body": "linear", "hidden": ()}, "binarisation to none"),
     ({"body": "linear", "likelihood": "gaussian", "binarisation": "none"}, "leave hidden empty"),
     (
+        {
+            "body": "linear",
+            "hidden": (),
+            "likelihood": "gaussian",
+            "binarisation": "none",
+            "conditional": True,
+        },
+        "told no label",
+    ),
+    (
         {"body": "linear", "hidden": (), "dataset": "pinwheel", "likelihood": "bernoulli"},
         "points in the plane",
     ),
@@ -157,11 +169,12 @@ def test_a_newer_version_is_told_apart_from_a_wrong_field(fields):
         read_config(text)
 
 
-def test_a_configuration_of_version_1_reads_as_it_was():
-    text = json.dumps({"version": 1, "dataset": "digits", "family": "diagonal", "body": "mlp"})
-    config = read_config(text)
-    assert config.version == 1 < CONFIG_VERSION
-    assert config == RunConfig(version=1, dataset="digits")
+@pytest.mark.parametrize("version", range(1, CONFIG_VERSION))
+def test_a_configuration_of_an_earlier_version_reads_as_it_was(version):
+    fields = {"version": version, "dataset": "digits", "family": "diagonal", "body": "mlp"}
+    config = read_config(json.dumps(fields))
+    assert config.version == version and not config.conditional
+    assert config == RunConfig(version=version, dataset="digits")
 
 
 @pytest.mark.parametrize("dataset", DATA_SHAPES)
@@ -188,5 +201,5 @@ def test_text_that_is_no_configuration_is_refused_in_one_sentence(text):
 
 
 def test_the_tables_of_data_sets_agree():
-    assert set(DOWNLOADED) < set(DATA_SHAPES)
+    assert set(DOWNLOADED) < set(DATA_SHAPES) == set(N_LABELS)
     assert set(RunConfig.model_fields["dataset"].annotation.__args__) == set(DATA_SHAPES)

@@ -17,7 +17,7 @@ from tensorboardX.proto.event_pb2 import Event
 from vae import data, export, families, latent, runs
 from vae.__main__ import main
 from vae.config import RunConfig
-from vae.evaluate import examples
+from vae.evaluate import examples, labels_of
 from vae.model import VAE
 from vae.runs import Run
 from vae.standalone import script
@@ -33,15 +33,24 @@ CONFIGS = {
     "full": {"family": "full", "latent_dim": 3},
     "linear": {**GREY, "body": "linear", "hidden": (), "family": "full"},
 }
+TOLD = {
+    "told": {"hidden": (12, 8), "conditional": True},
+    "told-conv": {**CONFIGS["conv"], "conditional": True},
+    "told-points": {**CONFIGS["points"], "family": "full", "conditional": True},
+}
 
 
 def make(kind: str) -> Run:
     """A run whose weights are random and far from zero, so that pictures differ."""
-    config = RunConfig(**{"dataset": "digits", "hidden": (8,), "name": '"""', **CONFIGS[kind]})
+    config = RunConfig(
+        **{"dataset": "digits", "hidden": (8,), "name": '"""', **(CONFIGS | TOLD)[kind]}
+    )
     torch.manual_seed(1)
     model = VAE(config)
     for parameter in model.parameters():
         parameter.data.mul_(3)
+    for name in ("encoder", "decoder") if config.conditional else ():
+        torch.nn.init.normal_(getattr(model, name).shift)
     return Run("digits-2d-0a1b", config, model.eval().requires_grad_(False), epoch=4)
 
 
@@ -113,6 +122,18 @@ def test_onnx(kind: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(mean, run.model.decode(z).mean, atol=1e-5)
 
 
+def test_onnx_of_a_conditional_run_takes_labels(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from onnx.reference import ReferenceEvaluator
+
+    run = make("told-conv")
+    (path,) = export.onnx(run, tmp_path)
+    onnx.checker.check_model(path)
+    z, y = torch.randn(7, 2), torch.tensor([0, 9, 3, 3, 1, 8, 2])
+    (mean,) = ReferenceEvaluator(str(path)).run(None, {"z": z.numpy(), "y": y.numpy()})
+    np.testing.assert_allclose(mean, run.model.given(y).decode(z).mean, atol=1e-5)
+
+
 def test_onnx_names_what_to_install(
     trained: dict[int, str],
     tmp_path: Path,
@@ -150,6 +171,25 @@ def test_script(kind: str, tmp_path: Path) -> None:
         plane = latent.axes_plane(run.config.latent_dim, 0, min(1, run.config.latent_dim - 1))
         expected = latent.mosaic(latent.decoded_grid(run.model, plane, side, side)).astype(int)
         assert picture.std() > 1 and abs(picture - expected).max() <= 1  # of 255, by rounding
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_script_of_a_conditional_run(kind: str, tmp_path: Path) -> None:
+    run = make(kind)
+    script(run, tmp_path)
+    lines = (tmp_path / "model.py").read_text().splitlines()
+    assert len(lines) < 130 and max(map(len, lines)) <= 100
+    names = runpy.run_path(str(tmp_path / "model.py"), run_name="__main__")
+    assert (tmp_path / "grid.png").exists()
+    alone, x, y = names["load"](), examples(run.config, n=5), labels_of(run.config, n=5)
+    told, z = run.model.given(y), torch.randn(5, 2)
+    torch.testing.assert_close(alone.encode(x, y).mean, told.encode(x).mean)
+    torch.testing.assert_close(alone.decode(z, y).mean, told.decode(z).mean)
+    if kind != "told-points":
+        side, plane = latent.nodes(15, 3.0), latent.axes_plane(2, 0, 1)
+        expected = latent.mosaic(latent.decoded_grid(run.model.given(3), plane, side, side))
+        grid = names["decode_grid"](alone, label=3).numpy()
+        assert abs(grid.astype(int) - expected.astype(int)).max() <= 1
 
 
 def test_a_flow_is_no_script(tmp_path: Path) -> None:

@@ -114,7 +114,19 @@ def test_one_step_solves_a_linear_model():
     state, info = geodesic.step(model, geodesic.init(model, bent))
     assert info.taken and 0 < info.fall < 1
     np.testing.assert_allclose(state.path, line, atol=1e-3)
-    assert state.energy == pytest.approx(metric.length(model, line).value ** 2, rel=1e-5)
+    by_the_decoder, in_z = metric.length(model, line).value, np.linalg.norm(line[-1])
+    assert state.energy == pytest.approx(by_the_decoder**2 + in_z**2, rel=1e-5)
+
+
+def test_a_dimension_that_the_decoder_ignores_is_not_wandered_through():
+    """By G alone every detour through it is free; with more than two dimensions it is not."""
+    model, rng = linear_model(3, scale=0.5), np.random.default_rng(0)
+    with torch.no_grad():
+        model.decoder[0][0].weight[:, 2] = 0
+    line = geodesic.straight(np.zeros(3), np.array([1.0, -1.0, 0.0]), 8)
+    bent = line + 30 * rng.normal(size=(8, 1)) * (np.arange(8) % 7 > 0)[:, None] * np.eye(3)[2]
+    state, _ = geodesic.step(model, geodesic.init(model, bent))
+    np.testing.assert_allclose(state.path, line, atol=1e-3)
 
 
 @pytest.mark.parametrize(("half", "radius"), [(0.8, 0.0), (1.2, 0.5)])

@@ -52,6 +52,14 @@ def test_an_encoded_set_is_always_the_same_and_disturbs_no_other_noise():
     assert (first.elbo != latent.encode_set(model, x, seed=1).elbo).any()
 
 
+def test_a_set_is_encoded_the_same_without_its_elbo():
+    model, x = model_of(3), examples(RunConfig(dataset="digits"), n=30)
+    whole, quick = latent.encode_set(model, x), latent.encode_set(model, x, elbo=False)
+    assert np.isnan(quick.elbo).all() and quick.elbo.shape == whole.elbo.shape
+    for name in ("loc", "scale", "rate"):
+        np.testing.assert_array_equal(getattr(quick, name), getattr(whole, name))
+
+
 def test_a_set_larger_than_a_tile_keeps_its_order():
     model = model_of()
     x = torch.rand(2_300, 1, 8, 8).round()
@@ -176,11 +184,6 @@ def test_a_webp_is_smaller_and_nearly_the_same():
     with Image.open(io.BytesIO(small), formats=("WEBP",)) as image:
         seen = np.asarray(image.convert("L")).astype(int)
     assert seen.shape == grey.shape and np.abs(seen - grey).mean() < 4
-
-
-def test_a_path_goes_straight_from_end_to_end():
-    path = latent.straight_path(np.array([0.0, 2.0]), np.array([4.0, 0.0]), 5)
-    np.testing.assert_allclose(path, [[0, 2], [1, 1.5], [2, 1], [3, 0.5], [4, 0]])
 
 
 def test_nearest_data_come_nearest_first(loc):

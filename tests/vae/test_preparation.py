@@ -91,7 +91,9 @@ def test_a_blurred_image_lands_as_near_as_the_image_binarised_again(images, enco
     rng = np.random.default_rng(0)
     blurred = np.stack([as_datum(enlarged(im, rng, 3), "mnist")[0] for im in images])
     own = encode(images)
-    prepared, again = (np.linalg.norm(z - own, axis=1) for z in (encode(blurred), encode(images, 1)))
+    prepared, again = (
+        np.linalg.norm(z - own, axis=1) for z in (encode(blurred), encode(images, 1))
+    )
     assert np.median(prepared) < 2 * np.median(again)
     assert np.quantile(prepared, 0.9) < 0.5  # the prior's standard deviation is 1
     others = np.linalg.norm(own[:, None] - own, axis=-1)
