@@ -24,6 +24,7 @@ st.markdown(
 )
 
 run, datum = view.pick()
+widgets.refuse_conditional(run)
 flat = run.config.latent_dim <= 2
 looks = [v for v in view.VIEWS if v != "draw" or len(run.config.shape) == 3]
 if flat:
@@ -40,6 +41,7 @@ if flat:
 
 def explore() -> None:
     """The plane, and what one does in it: they rerun together, on their own."""
+    widgets.keep_to(run)
     subject = inference_subject.ask(run, datum, look)
     if subject is None:
         return

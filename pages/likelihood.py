@@ -27,6 +27,7 @@ st.markdown(
     "probability."
 )
 run, ask = likelihood_view.pick()
+widgets.refuse_conditional(run)
 
 
 def bounds(found: Found) -> None:

@@ -75,6 +75,8 @@ def card(run_id: str) -> None:
     kinds = {"mlp": "fully connected", "conv": "convolutional", "linear": "linear (PCA)"}
     kind = kinds[run.config.body]
     about = [run.config.dataset, kind, f"{run.config.latent_dim} latent dimensions"]
+    if run.config.conditional:
+        about.append(f"conditional: told the label (here {cache.label_names(run_id)[0]})")
     if lines := runs.metrics(run_id):
         last = lines[-1]
         score = widgets.nats(last["held_out"]["elbo"], last["held_out"]["elbo_se"])
@@ -86,7 +88,8 @@ def card(run_id: str) -> None:
 def can_guide(run_id: str) -> bool:
     """Whether the words of the tour fit a run: a plane, normal answers, black and white pixels."""
     config = cache.run(run_id).config
-    return (config.latent_dim, config.likelihood) == (2, "bernoulli") and config.family != "flow"
+    told = config.family == "flow" or config.conditional
+    return (config.latent_dim, config.likelihood) == (2, "bernoulli") and not told
 
 
 try:

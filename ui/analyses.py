@@ -73,12 +73,17 @@ def ask(run_id: str, request: Request, what: str) -> Arrays | None:
         return None
 
 
+def at_hand(run_id: str, request: Request) -> Arrays | None:
+    """The arrays of an analysis of the newest weights, if they are kept; nobody is put to work."""
+    try:
+        return _newest(run_id, request)
+    except (RunError, DataError):
+        return None
+
+
 def kept(run_id: str, request: Request) -> bool:
     """Whether the answer is there, so that asking costs nothing."""
-    try:
-        return _newest(run_id, request) is not None
-    except (RunError, DataError):
-        return False
+    return at_hand(run_id, request) is not None
 
 
 def _wait(run_id: str, request: Request, what: str, polls: bool) -> None:

@@ -5,30 +5,32 @@ Keys are ids and stamps, never arrays: Streamlit hashes only a sample of a large
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import streamlit as st
 import torch
 
-from vae import bounds, data, evaluate, latent, runs
+from ui import layouts
+from vae import bent, bounds, data, evaluate, latent, runs
+from vae.embedded_plane import EmbeddedPlane
 from vae.evaluate import Split
-from vae.latent import Plane, Spacing
+from vae.latent import Encoded, Plane, Spacing
+from vae.model import VAE
 from vae.runs import Run
 from vae.snapshots import Snapshot, read_snapshot
 
-#: As many points as the plane shows.
-N_POINTS = 10_000
+#: As many points as the plane shows: all of every split, but for the training set of letters.
+N_POINTS = 70_000
 RADIUS = 3.0
 
 
 class Points(NamedTuple):
-    """Encoded data with what they may be coloured by; ``elbo`` is missing for a past epoch."""
+    """Encoded data; see ``values`` for what they may be coloured by."""
 
     loc: np.ndarray
     scale: np.ndarray
     rate: np.ndarray
-    elbo: np.ndarray | None
     labels: np.ndarray
     covariance: np.ndarray | None
 
@@ -56,6 +58,18 @@ def _run(run_id: str, stamp: int) -> Run:
     return runs.load(run_id)
 
 
+def model(run_id: str, label: int | None = None) -> VAE:
+    """The newest model of a run; of a conditional one, as it is when told a label, or the first."""
+    if not run(run_id).config.conditional:
+        return run(run_id).model
+    return _told(run_id, runs.stamp(run_id), label or 0)
+
+
+@st.cache_resource(max_entries=40, show_spinner=False)
+def _told(run_id: str, stamp: int, label: int) -> VAE:
+    return _run(run_id, stamp).model.given(label)
+
+
 def points(run_id: str, split: Split, epoch: int | None = None) -> Points:
     """Encoded data of a run, now or as they were after an epoch."""
     if epoch is None:
@@ -63,35 +77,70 @@ def points(run_id: str, split: Split, epoch: int | None = None) -> Points:
     past = snapshot(run_id, epoch)
     variance = past.scale**2
     rate = 0.5 * (past.loc**2 + variance - 1 - np.log(variance)).sum(axis=1)
-    return Points(past.loc, past.scale, rate, None, past.labels, past.covariance)
+    return Points(past.loc, past.scale, rate, past.labels, past.covariance)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _points(run_id: str, stamp: int, split: Split) -> Points:
+    encoded, labels = _encoded(run_id, stamp, split, elbo=False)
+    return Points(encoded.loc, encoded.scale, encoded.rate, labels, encoded.covariance)
+
+
+def values(run_id: str, split: Split, colour: str, epoch: int | None = None) -> np.ndarray:
+    """What points are coloured by: "labels", "rate" or, for the newest epoch only, "elbo"."""
+    if colour == "elbo":
+        return _elbos(run_id, runs.stamp(run_id), split)
+    return getattr(points(run_id, split, epoch), colour)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _elbos(run_id: str, stamp: int, split: Split) -> np.ndarray:
+    """An ELBO for each datum, which takes longer than all the rest: it waits to be asked for."""
+    return _encoded(run_id, stamp, split, elbo=True)[0].elbo
+
+
+def _encoded(run_id: str, stamp: int, split: Split, *, elbo: bool) -> tuple[Encoded, np.ndarray]:
+    """A split as the encoder sees it, and its labels."""
     loaded = _run(run_id, stamp)
     x = evaluate.examples(loaded.config, split, N_POINTS)
     labels = getattr(data.at_hand(loaded.config.dataset), f"{split}_labels")[: len(x)]
-    loc, scale, rate, elbo, covariance = latent.encode_set(loaded.model, x)
-    return Points(loc, scale, rate, elbo, labels, covariance)
+    return latent.encode_set(loaded.model, x, torch.from_numpy(labels), elbo=elbo), labels
 
 
-def snapshot(run_id: str, epoch: int) -> Snapshot:
-    """The plane of a run as it stood after an epoch."""
-    return _snapshot(run_id, runs.stamp(run_id), epoch)
+def snapshot(run_id: str, epoch: int, label: int | None = None) -> Snapshot:
+    """The plane of a run as it stood after an epoch, decoded under a label, or the first."""
+    told = (label or 0) if runs.read_config(run_id).conditional else None
+    return _snapshot(run_id, runs.stamp(run_id), epoch, told)
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
-def _snapshot(run_id: str, stamp: int, epoch: int) -> Snapshot:
-    return read_snapshot(run_id, epoch)
+def _snapshot(run_id: str, stamp: int, epoch: int, label: int | None) -> Snapshot:
+    return read_snapshot(run_id, epoch, label)
 
 
-def plane(run_id: str, axes: str, at: np.ndarray | None = None) -> Plane:
-    """The plane that ``axes`` names: two numbers such as "0,1", or "pca"; through a point."""
+def plane(run_id: str, axes: str, at: np.ndarray | None = None) -> Plane | EmbeddedPlane:
+    """The plane that ``axes`` names: two numbers such as "0,1", or "pca"; through a point. With
+    "tsne" the picture that t-SNE made, if it is there."""
     loaded = run(run_id)
+    if axes == "tsne":
+        return layouts.plane(loaded, points(run_id, "held_out").loc, at)
     if axes == "pca":
-        return latent.principal_plane(points(run_id, "held_out").loc, at)
+        middle = _principal(run_id, runs.stamp(run_id))
+        return middle if at is None else middle.through(at)
     first, second = (int(axis) for axis in axes.split(","))
     return latent.axes_plane(loaded.config.latent_dim, first, second, at)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def _principal(run_id: str, stamp: int) -> Plane:
+    return latent.principal_plane(points(run_id, "held_out").loc)
+
+
+def seen(run_id: str, split: Split, axes: str) -> np.ndarray:
+    """Where the data of a split lie in a plane, in their order: (N, 2). A picture by t-SNE shows
+    the first few thousand only."""
+    where, loc = plane(run_id, axes), points(run_id, split).loc
+    return layouts.seen(run(run_id), split, where, loc) if axes == "tsne" else where.project(loc)
 
 
 def extent(run_id: str) -> float:
@@ -106,12 +155,12 @@ def sprite(
     at: np.ndarray | None = None,
     n: int = 21,
     radius: float = RADIUS,
-    spacing: Spacing = "z",
+    spacing: Spacing | Literal["bent"] = "z",
     gap: int = 0,
+    label: int | None = None,
 ) -> bytes:
-    """The decoded plane as one PNG of n by n pictures."""
-    key = None if at is None else tuple(np.round(at, 4).tolist())
-    return _sprite(run_id, runs.stamp(run_id), axes, key, n, radius, spacing, gap)
+    """The decoded plane as one PNG of n by n pictures; "bent" has them at ``nodes``."""
+    return _sprite(run_id, runs.stamp(run_id), axes, _place(at), n, radius, spacing, gap, label)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -122,18 +171,55 @@ def _sprite(
     at: tuple[float, ...] | None,
     n: int,
     radius: float,
-    spacing: Spacing,
+    spacing: Spacing | Literal["bent"],
     gap: int,
+    label: int | None,
 ) -> bytes:
     where = plane(run_id, axes, None if at is None else np.array(at))
-    side = latent.nodes(n, radius, spacing)
-    grid = latent.decoded_grid(_run(run_id, stamp).model, where, side, side)
+    if spacing == "bent":
+        columns, rows = _nodes(run_id, stamp, axes, at, n, radius, label)
+    else:
+        columns = rows = latent.nodes(n, radius, spacing)
+    grid = latent.decoded_grid(model(run_id, label), where, columns, rows)
     return latent.png(latent.mosaic(grid, gap))
 
 
-def decode(run_id: str, z: np.ndarray) -> np.ndarray:
+def nodes(
+    run_id: str,
+    axes: str,
+    at: np.ndarray | None,
+    n: int,
+    radius: float,
+    label: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and rows of a decoded plane, denser where the decoder bends; rounded, so that a page
+    and the browser have the same."""
+    return _nodes(run_id, runs.stamp(run_id), axes, _place(at), n, radius, label)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _nodes(
+    run_id: str,
+    stamp: int,
+    axes: str,
+    at: tuple[float, ...] | None,
+    n: int,
+    radius: float,
+    label: int | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    where = plane(run_id, axes, None if at is None else np.array(at))
+    columns, rows = bent.bent_nodes(model(run_id, label), where, n, radius)
+    return columns.round(4), rows.round(4)
+
+
+def _place(at: np.ndarray | None) -> tuple[float, ...] | None:
+    """The place that a plane goes through, as a key."""
+    return None if at is None else tuple(np.round(at, 4).tolist())
+
+
+def decode(run_id: str, z: np.ndarray, label: int | None = None) -> np.ndarray:
     """Pictures of latents (*, D): uint8 (*, H, W)."""
-    return latent.decode_pictures(run(run_id).model, z)
+    return latent.decode_pictures(model(run_id, label), z)
 
 
 def datum(run_id: str, split: Split, index: int) -> Datum:
@@ -145,19 +231,20 @@ def datum(run_id: str, split: Split, index: int) -> Datum:
 def _datum(run_id: str, stamp: int, split: Split, index: int) -> Datum:
     loaded, chosen = _run(run_id, stamp), data.at_hand(runs.read_config(run_id).dataset)
     x = evaluate.examples(loaded.config, split, index + 1)[-1:]
+    label = int(getattr(chosen, f"{split}_labels")[index])
+    model = loaded.model.given(label)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(index)
-        q = loaded.model.encode(x)
+        q = model.encode(x)
         z = q.rsample((256,))
-        rate = bounds.rate(q, loaded.model.prior(), z).item()
-        log_p = loaded.model.decode(z).log_prob(x)[:, 0].double()
-        back = latent.picture(loaded.model.decode(q.mean))[0]
+        rate = bounds.rate(q, model.prior(), z).item()
+        log_p = model.decode(z).log_prob(x)[:, 0].double()
+        back = latent.picture(model.decode(q.mean))[0]
     distortion = -log_p.mean().item()
     standard_error = (log_p.std() / len(log_p) ** 0.5).item()
-    label = chosen.label_names[int(getattr(chosen, f"{split}_labels")[index])]
-    elbo = -(rate + distortion)
+    name, elbo = chosen.label_names[label], -(rate + distortion)
     draws = z[:3, 0].numpy()
-    return Datum(shown(x[0].numpy()), back, label, elbo, standard_error, rate, distortion, draws)
+    return Datum(shown(x[0].numpy()), back, name, elbo, standard_error, rate, distortion, draws)
 
 
 def thumbnails(run_id: str, split: Split, indices: list[int]) -> np.ndarray:

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from ui import widgets
 from vae import data
-from vae.config import DATA_SHAPES, PRESETS, ConfigError, RunConfig, explain
+from vae.config import DATA_SHAPES, PRESETS, ConfigError, RunConfig
 from vae.model import count_parameters, flops_per_datum, refuse_absurd
+from vae.reading import explain
 from vae.train import choose_device
 
 #: Floating-point operations a second of one training thread, for the estimate of the time.
@@ -127,6 +128,13 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
             "likelihood",
             ["bernoulli", "continuous-bernoulli", "gaussian"],
             "Bernoulli for binary pixels; the others for grey ones, with binarisation none.",
+        ),
+        "conditional": st.checkbox(
+            "Conditional: told the label",
+            preset.conditional,
+            key=key("conditional"),
+            help="Encoder and decoder are told the label y of every datum, so that z is free for "
+            "what the label does not say. The bound is then one on log p(x | y).",
         ),
     }
     st.markdown("**Objective**")

@@ -70,16 +70,22 @@ def show_states(chosen: list[str]) -> None:
 
 
 def warn_if_mixed(chosen: list[str]) -> None:
-    """Nats of different data are different things."""
-    known = {}
+    """Nats of different data are different things, and so are bounds of p(x) and p(x | y)."""
+    known, told = {}, set()
     for run_id in chosen:
         with suppress(RunError):  # said by show_states
             config = runs.read_config(run_id)
             known[run_id] = (config.dataset.removesuffix("-subset"), config.binarisation == "none")
+            told.add(config.conditional)
     if len(set(known.values())) > 1:
         st.info(
             "These runs were trained on different data: compare the shapes of their curves, not "
             "their heights, for nats of different data cannot be compared."
+        )
+    elif len(told) > 1:
+        st.info(
+            "Some of these runs are told the label y: their ELBO is a bound on log p(x | y), the "
+            "others' on log p(x). Compared are images without and with what the label tells."
         )
 
 

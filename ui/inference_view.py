@@ -126,7 +126,7 @@ def plane_data(
     """What the plane shows: the posterior as a heat map, under everybody's points."""
     split = subject.source.partition(":")[0]
     split = split if split in widgets.SPLITS else "held_out"
-    data = places.plane_data(run, split, "labels", "0,1", None, None)
+    data = places.plane_data(places.view(run, split, "labels", "0,1", None))
     ask = {"stamp": subject.stamp, "window": ",".join(map(str, view)), **subject._asdict()}
     truth = posteriors.truth(subject)
     data |= {
@@ -138,7 +138,7 @@ def plane_data(
         "view": list(view),
         "view_key": f"{subject}-{view}",
         "picks": [],
-        "path": None,
+        "paths": [],
         "marks": [
             {"p": [float(v) for v in mode], "label": f"mode {i + 1}", "shape": "cross"}
             for i, mode in enumerate(truth.modes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import streamlit as st
@@ -10,8 +11,10 @@ from ui import sidebar
 from ui.widgets import PAGES
 
 HERE = Path(__file__).parent
+#: Its bytes, not its address: browsers fetch an icon again whenever the address of the page changes.
+ICON = "data:image/png;base64," + base64.b64encode((HERE / "icon.png").read_bytes()).decode()
 
-st.set_page_config(page_title="ELBO Room", page_icon=HERE / "icon.png", layout="wide")
+st.set_page_config(page_title="ELBO Room", page_icon=ICON, layout="wide")
 st.html(HERE / "style.css")
 
 page = st.navigation(

@@ -12,14 +12,26 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from ui import cache, figures, widgets
+from ui import cache, colours, fields, figures, layouts, tsne_view, widgets
+from ui.tools.view import View
 from vae import runs
 from vae.evaluate import Split
 from vae.latent import Plane
 from vae.runs import Run
-from vae.snapshots import GRID_NODES, GRID_RADIUS
 
-BACKDROP_NODES = 25
+#: Decoded pictures along each side of the plane; where it goes through the chosen place, and
+#: changes with every click, fewer.
+BACKDROP_NODES, MOVING_NODES = 33, 25
+
+
+def view(run: Run, split: Split, colour: str, axes: str, label: int | None) -> View:
+    """What the latent page looks at, with the places that the URL names."""
+    at = current(run)
+    if axes == "tsne" and layouts.kept(run) is None:
+        axes = "pca"  # its weights changed a moment ago
+    where = cache.plane(run.id, axes, at)
+    colour = colours.settle(run, split, colour)
+    return View(run, split, colour, axes, label, where, at, second(run))
 
 
 def shown(z: np.ndarray) -> str:
@@ -69,7 +81,12 @@ def _from_url(name: str, run: Run) -> np.ndarray | None:
 
 def choose(run: Run, where: Plane, p: list[float], *, to: bool = False) -> None:
     """Makes a point of the plane the chosen place, or the second one."""
-    st.query_params["to" if to else "z"] = written(where.to_latent(np.array(p)))
+    set_place(run, where.to_latent(np.array(p)), to=to)
+
+
+def set_place(run: Run, z: np.ndarray, *, to: bool = False) -> None:
+    """Makes a latent the chosen place, or the second one."""
+    st.query_params["to" if to else "z"] = written(z)
     st.session_state["place-of"] = run.id
     if not to:
         st.query_params.pop("datum", None)
@@ -89,39 +106,57 @@ def chosen_datum(run: Run, split: Split) -> int | None:
     return int(text) if np.abs(loc[int(text)] - z).max() < 2e-3 else None
 
 
-def take(run: Run, where: Plane, picked: Any, split: Split, *, second: bool) -> bool:
-    """Keeps what was done in the plane; true if a place changed."""
-    if picked.view:
-        st.query_params["view"] = ",".join(f"{x:.2f}" for x in picked.view)
-    if not picked.pick:
-        return False
-    index, to = picked.pick.get("index"), second or bool(picked.pick.get("shift"))
-    choose(run, where, picked.pick["p"], to=to)
-    if index is not None:
-        loc = cache.points(run.id, split).loc[int(index)]
-        st.query_params["to" if to else "z"] = written(loc)
-        if not to:
-            st.query_params["datum"] = str(int(index))
-    return True
+def pick(view: View) -> None:
+    """Keeps the place that was just chosen in the plane, before the page runs again."""
+    chosen = st.session_state["plane"].get("pick")
+    if not chosen or view.run.id not in runs.ids():  # deleted meanwhile: the page will say so
+        return
+    to = bool(chosen.get("shift") or st.session_state.get("second"))
+    index = chosen.get("index")
+    if index is None:
+        choose(view.run, view.where, chosen["p"], to=to)
+        return
+    z = cache.points(view.run.id, view.split).loc[int(index)]
+    st.session_state["place-of"] = view.run.id
+    st.query_params.update({"to": written(z)} if to else {"z": written(z), "datum": str(index)})
+
+
+def keep_view(picked: Any) -> None:
+    """Puts what was panned to in the URL; the component goes on saying it in another plane."""
+    seen = picked.view
+    if seen and st.session_state.get("view-kept") != seen:
+        st.session_state["view-kept"] = seen
+        st.query_params["view"] = ",".join(f"{x:.2f}" for x in seen)
 
 
 def pick_axes(run: Run) -> str:
-    """Asks which plane to look at, where there is more than one: "0,1", or "pca"."""
+    """Asks which plane to look at, where there is more than one: "0,1", "pca" or "tsne"."""
     n = run.config.latent_dim
     if n <= 2:
         st.text_input("Plane", "z1, z2" if n == 2 else "z1", disabled=True)
         return "0,1"
     busiest = _busiest(run)
-    options = ["pca", *(f"{a},{b}" for i, a in enumerate(busiest) for b in busiest[i + 1 :])]
+    pairs = [f"{a},{b}" for i, a in enumerate(busiest) for b in busiest[i + 1 :]]
+    names = {"pca": "principal axes (PCA)", "tsne": "neighbours (t-SNE)"}
     return st.selectbox(
         "Plane",
-        options,
+        [*names, *pairs],
         key="axes",
         bind="query-params",
-        format_func=lambda o: "principal axes (PCA)" if o == "pca" else _axis_names(o),
-        help="Two latent dimensions, listed by how much they carry, or the plane along which the "
-        "means vary most. The others are held at the chosen place.",
+        format_func=lambda o: names.get(o) or _axis_names(o),
+        help="The plane along which the means vary most, a picture that keeps neighbours together "
+        "but is no plane, or two latent dimensions, listed by how much they carry. What a plane "
+        "does not show is held at the chosen place.",
     )
+
+
+def settle(run: Run, axes: str) -> str:
+    """The plane that can be shown by now; the view of another one is forgotten."""
+    axes = tsne_view.settle(run, axes)
+    if st.session_state.setdefault("view-of", (run.id, axes)) != (run.id, axes):
+        st.session_state["view-of"] = run.id, axes
+        st.query_params.pop("view", None)
+    return axes
 
 
 def _busiest(run: Run) -> list[int]:
@@ -130,11 +165,12 @@ def _busiest(run: Run) -> list[int]:
     return [int(d) for d in np.argsort(spread)[::-1][:12]]
 
 
-def _plane_names(run: Run, axes: str) -> list[str]:
+def plane_names(run: Run, axes: str) -> list[str]:
     """What the two axes of a plane are called."""
     if run.config.latent_dim == 1:
         return ["z1", "no second dimension"]
-    return ["PC 1", "PC 2"] if axes == "pca" else _axis_names(axes).split(", ")
+    named = {"pca": ["PC 1", "PC 2"], "tsne": ["t-SNE 1", "t-SNE 2"]}
+    return named.get(axes) or _axis_names(axes).split(", ")
 
 
 def _axis_names(axes: str) -> str:
@@ -142,82 +178,80 @@ def _axis_names(axes: str) -> str:
     return ", ".join(f"z{int(a) + 1}" for a in axes.split(","))
 
 
-def pick_epoch(run: Run) -> int | None:
-    """A scrubber over the epochs that were kept; ``None`` for the newest."""
-    kept = [e for e in runs.snapshots(run.id) if e < run.epoch]
-    if not kept:
+def pick_label(run: Run) -> int | None:
+    """Asks what a conditional model is told; ``None`` for all others."""
+    if not run.config.conditional:
         return None
-    options = [*kept, run.epoch]
-    epoch = st.select_slider(
-        "Epoch",
-        options,
-        value=run.epoch,
-        key="epoch",
+    names = cache.label_names(run.id)
+    name = st.segmented_control(
+        "Told the label y",
+        names,
+        default=names[0],
+        required=True,
+        key="y",
         bind="query-params",
-        help="Drag to see the plane as it was; the last one is the model itself. The epochs that "
-        "were kept lie closer together early on, where most happens.",
+        help="What the decoder is told beside z. The plane, and every place in it, is decoded "
+        "under this label; the points are data, each encoded with its own label.",
     )
-    return None if epoch == run.epoch else int(epoch)
+    return names.index(name)
 
 
-def plane_data(
-    run: Run, split: Split, colour: str, axes: str, epoch: int | None, at: np.ndarray | None
-) -> dict[str, Any]:
+def plane_data(view: View) -> dict[str, Any]:
     """What the plane component shows; see ``ui.canvas.plane``."""
-    where = cache.plane(run.id, axes, at)
-    if epoch is not None and colour == "elbo":
-        colour = "rate"
-    ask = {"run": run.id, "stamp": runs.stamp(run.id), "axes": axes}
-    if epoch is not None:
-        ask["epoch"], split = epoch, "held_out"
+    run, where = view.run, view.where
+    ask: dict[str, Any] = {"run": run.id, "stamp": runs.stamp(run.id), "axes": view.axes}
     through = {"at": written(where.origin)} if run.config.latent_dim > 2 else {}
-    shown = cache.points(run.id, split, epoch)
-    values = shown.labels if colour == "labels" else getattr(shown, colour)
+    if view.label is not None:
+        through["y"] = str(view.label)
+    values = colours.values(run.id, view.split, view.colour)
     limits = [float(v) for v in np.quantile(values, [0.02, 0.98])]
     radius = cache.extent(run.id)
-    picks = [(z, name) for z, name in ((current(run), "A"), (second(run), "B")) if z is not None]
-    at_plane = [(where.project(z).tolist(), name) for z, name in picks]
-    return {
+    flat = view.axes != "tsne" and run.config.latent_dim > 1  # a plane through latent space
+    points = {"split": view.split, "colour": view.colour}
+    picks = [(z, name) for z, name in ((view.at, "A"), (view.second, "B")) if z is not None]
+    data = {
         "points": {
-            "url": f"/api/points?{urlencode({**ask, 'split': split, 'colour': colour})}",
-            "mode": "label" if colour == "labels" else "value",
+            "url": f"/api/points?{urlencode({**ask, **points, 'n': len(values)})}",
+            "mode": "label" if view.colour == "labels" else "value",
             "labels": list(cache.label_names(run.id)),
-            "title": {"labels": "Label", "rate": "Rate (nats)", "elbo": "ELBO (nats, 1 draw)"}[
-                colour
-            ],
+            "title": colours.TITLES[view.colour],
             "range": limits,
+            "note": colours.note(run, view.split, view.colour)
+            + (tsne_view.note(view) if view.axes == "tsne" else ""),
         },
-        "backdrop": _backdrop(run, ask | through, axes, epoch, radius),
-        "decode": f"/api/decode?{urlencode({**ask, **through})}" if epoch is None else "",
-        "axes": _plane_names(run, axes),
-        "view": _view(radius),
-        "view_key": f"{run.id}-{axes}",
-        "picks": [{"p": p, "label": name} for p, name in at_plane],
-        "path": [p for p, _ in at_plane] if len(at_plane) == 2 else None,
+        "backdrop": _backdrop(view, ask | through, radius),
+        "fields": fields.offered(ask | through, view.split, radius) if flat else [],
+        "density": {"dim": len(where.origin), "rest": float(where.origin @ where.origin)}
+        if flat
+        else None,
+        "decode": f"/api/decode?{urlencode({**ask, **through})}",
+        "axes": plane_names(run, view.axes),
+        "view": _view([-radius, radius, -radius, radius]),
+        "view_key": f"{run.id}-{view.axes}",
+        "picks": [{"p": where.project(z).tolist(), "label": name} for z, name in picks],
+        "paths": [],
         "layers": {"points": True, "backdrop": True},
     }
+    return data | tsne_view.changes(view, _view) if view.axes == "tsne" else data
 
 
-def _backdrop(
-    run: Run, ask: dict[str, Any], axes: str, epoch: int | None, radius: float
-) -> dict[str, Any] | None:
-    """The decoded plane behind the points: of now, or of an epoch that kept this plane."""
-    n = BACKDROP_NODES
-    if epoch is not None:
-        if ",".join(map(str, cache.snapshot(run.id, epoch).axes)) != axes:
-            return None
-        n, radius = GRID_NODES, GRID_RADIUS
-    height, width = run.config.shape[1:] if len(run.config.shape) == 3 else (32, 32)
+def _backdrop(view: View, ask: dict[str, Any], radius: float) -> dict[str, Any] | None:
+    """The decoded plane behind the points."""
+    run, shape = view.run, view.run.config.shape
+    if view.axes == "tsne":
+        return None
+    n = BACKDROP_NODES if run.config.latent_dim <= 2 else MOVING_NODES
+    at = np.array([float(x) for x in ask["at"].split(",")]) if "at" in ask else None
+    columns, rows = cache.nodes(run.id, view.axes, at, n, radius, view.label)
     return {
-        "url": f"/api/sprite?{urlencode({**ask, 'n': n, 'radius': radius})}",
-        "rows": n,
-        "cols": n,
-        "extent": [-radius, radius, -radius, radius],
-        "tile": [height, width],
+        "url": f"/api/sprite?{urlencode({**ask, 'n': n, 'radius': radius, 'spacing': 'bent'})}",
+        "xs": columns.tolist(),
+        "ys": rows.tolist(),
+        "tile": list(shape[1:]) if len(shape) == 3 else [32, 32],
     }
 
 
-def _view(radius: float) -> list[float]:
+def _view(all_of_it: list[float]) -> list[float]:
     """The view from the URL, or one that shows almost all points."""
     try:
         view = [float(part) for part in st.query_params.get("view", "").split(",")]
@@ -225,23 +259,22 @@ def _view(radius: float) -> list[float]:
         view = []
     if len(view) == 4 and np.isfinite(view).all() and view[0] < view[1] and view[2] < view[3]:
         return view
-    return [-radius, radius, -radius, radius]
+    return all_of_it
 
 
-def sheet_url(run: Run, axes: str, spacing: str, n: int) -> str:
-    """Where the decoded sheet is."""
-    where = cache.plane(run.id, axes, current(run))
-    ask = {"run": run.id, "stamp": runs.stamp(run.id), "axes": axes, "n": n, "spacing": spacing}
-    if run.config.latent_dim > 2:
-        ask["at"] = written(where.origin)
-    return f"/api/sprite?{urlencode({**ask, 'radius': cache.RADIUS})}"
+def marginal_figure(run: Run, split: Split, axes: str) -> go.Figure:
+    """The aggregate posterior along the two axes of the plane, against the prior; a picture by
+    t-SNE has no such axes, and the principal ones stand in."""
+    return _marginal_figure(run.id, runs.stamp(run.id), split, "pca" if axes == "tsne" else axes)
 
 
-def marginal_figure(run: Run, split: Split, axes: str, epoch: int | None) -> go.Figure:
-    """The aggregate posterior along the two axes of the plane, against the prior."""
-    shown, where = cache.points(run.id, split, epoch), cache.plane(run.id, axes)
+@st.cache_resource(max_entries=20, show_spinner=False)
+def _marginal_figure(run_id: str, stamp: int, split: Split, axes: str) -> go.Figure:
+    """Kept, for 60,000 data take half a second."""
+    run = cache.run(run_id)
+    shown, where = cache.points(run_id, split), cache.plane(run_id, axes)
     xx, _, yy = where.covariance(shown.scale, shown.covariance).T
-    names = _plane_names(run, axes)
+    names = plane_names(run, axes)
     loc, scale = where.project(shown.loc), np.sqrt(np.stack([xx, yy], axis=1))
     n_axes = min(2, run.config.latent_dim)
     return figures.marginals(loc[:, :n_axes], scale[:, :n_axes], names[:n_axes])

@@ -71,7 +71,8 @@ def refuse_nonsense(subject: Subject) -> None:
     """Says no to a subject that a stranger's URL made up.
 
     Raises:
-        DataError: If there is no such datum, or a mask or a drawing is not one of this run's.
+        DataError: If there is no such datum, if a mask or a drawing is not one of this run's, or
+            if the run is conditional.
     """
     config = runs.read_config(subject.run)
     kind, _, what = subject.source.partition(":")
@@ -80,6 +81,8 @@ def refuse_nonsense(subject: Subject) -> None:
     there = (datum and int(what) < inference_cache.size(subject.run, kind)) or (
         kind == "drawn" and unpack(what, n) is not None
     )
+    if config.conditional:
+        raise DataError("A run that is told labels has no posterior without one.")
     if not there or (subject.observed and unpack(subject.observed, n) is None):
         raise DataError("There is no such datum, drawing or mask in this run.")
 

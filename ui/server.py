@@ -15,7 +15,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ui import cache, jobs, posteriors
+from ui import (
+    cache,
+    colours,
+    fields,
+    frames,
+    jobs,
+    posteriors,
+    posters,
+    prints,
+    serving,
+    traversals,
+)
+from ui.packing import packed
 from vae import owners, runs
 from vae.config import RunConfig
 from vae.data import DataError
@@ -23,8 +35,10 @@ from vae.joint import QuadratureError
 from vae.model import flops_per_datum
 from vae.runs import RunError
 
-#: Pictures that are computed at once; a further request waits for its turn.
+#: Requests that are worked on at once; a further one waits for its turn. A picture under somebody's
+#: finger takes 2 ms and does not wait behind sixty thousand points.
 _turns = threading.BoundedSemaphore(2)
+_quick_turns = threading.BoundedSemaphore(2)
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 
 
@@ -64,12 +78,14 @@ def _warm_up() -> None:
     jobs.start()
 
 
-def _answer(view: Callable[[Request], Response]) -> Callable[[Request], Response]:
+def _answer(
+    view: Callable[[Request], Response], turns: threading.BoundedSemaphore = _turns
+) -> Callable[[Request], Response]:
     """Takes turns, and turns trouble into one sentence with a status."""
 
     def answer(request: Request) -> Response:
         try:
-            with _turns:
+            with turns:
                 return view(request)
         except RunError as error:
             return PlainTextResponse(str(error), status_code=404)
@@ -80,18 +96,20 @@ def _answer(view: Callable[[Request], Response]) -> Callable[[Request], Response
 
 
 def _points(request: Request) -> Response:
-    """Columns of float32: x, y, covariance xx, xy, yy, value, index."""
+    """Points of the plane, as ``packed`` makes them."""
     ask = request.query_params
     run_id, split = ask.get("run", ""), _one_of(ask.get("split", "held_out"), "held_out", "train")
-    shown = cache.points(run_id, split, _epoch(ask.get("epoch")))
-    where = cache.plane(run_id, _axes(run_id, ask.get("axes", "0,1")))
-    at = where.project(shown.loc)
-    colour = _one_of(ask.get("colour", "labels"), "labels", "rate", "elbo")
-    value = getattr(shown, colour)
-    if value is None:
+    epoch = _epoch(ask.get("epoch"))
+    colour = _one_of(ask.get("colour", "labels"), *colours.COLOURS)
+    if colour == "elbo" and epoch is not None:
         raise BadRequest("The ELBO of each datum is known for the newest epoch only.")
-    rows = [*at.T, *where.covariance(shown.scale, shown.covariance).T, value, np.arange(len(at))]
-    body = np.stack(rows).astype("<f4").tobytes()
+    shown, axes = cache.points(run_id, split, epoch), _axes(run_id, ask.get("axes", "0,1"))
+    where = cache.plane(run_id, axes)
+    at = where.project(shown.loc) if epoch is not None else cache.seen(run_id, split, axes)
+    values = colours.values(run_id, split, colour, epoch)[: len(at)]
+    values = values[: _whole(ask.get("first"), "A number of points")]
+    covariance = where.covariance(shown.scale, shown.covariance)[: len(values)]
+    body = packed(at[: len(values)], covariance, values)
     return Response(body, media_type="application/octet-stream", headers=_FOREVER)
 
 
@@ -100,14 +118,62 @@ def _sprite(request: Request) -> Response:
     ask = request.query_params
     run_id, epoch = ask.get("run", ""), _epoch(ask.get("epoch"))
     if epoch is not None:
-        return Response(cache.snapshot(run_id, epoch).grid, headers=_FOREVER)
+        grid = cache.snapshot(run_id, epoch, _label(run_id, ask.get("y"))).grid
+        return Response(grid, headers=_FOREVER)
     axes = _axes(run_id, ask.get("axes", "0,1"))
     n, radius = _numbers(f"{ask.get('n', 21)},{ask.get('radius', 3)}", 2)
     if not (2 <= n <= 41 and 0 < radius <= 1e3):
         raise BadRequest("A grid has 2 to 41 nodes a side, and a radius above 0.")
-    spacing = _one_of(ask.get("spacing", "z"), "z", "quantile")
+    spacing = _one_of(ask.get("spacing", "z"), "z", "quantile", "bent")
     at = _at(run_id, ask.get("at"))
-    png = cache.sprite(run_id, axes, at, int(n), float(radius), spacing)
+    label = _label(run_id, ask.get("y"))
+    png = cache.sprite(run_id, axes, at, int(n), float(radius), spacing, label=label)
+    return Response(png, media_type="image/png", headers=_FOREVER)
+
+
+def _field(request: Request) -> Response:
+    """A field over the plane as a grey PNG; the header X-Range says what 0 and 255 stand for."""
+    ask = request.query_params
+    run_id, name = ask.get("run", ""), _one_of(ask.get("name", ""), *fields.NAMES)
+    split = _one_of(ask.get("split", "held_out"), "held_out", "train")
+    axes = _axes(run_id, ask.get("axes", "0,1"))
+    radius = float(_numbers(ask.get("radius", "3"), 1)[0])
+    if axes == "tsne" or runs.read_config(run_id).latent_dim < 2 or radius <= 0:
+        raise BadRequest("A field needs a plane through the latent space, and a radius above 0.")
+    at = _at(run_id, ask.get("at"))
+    through = None if at is None else tuple(at.tolist())
+    label = _label(run_id, ask.get("y"))
+    found = fields.field(fields.Asked(run_id, name, split, axes, through, label, radius))
+    headers = {**_FOREVER, "X-Range": f"{found.low:.4f},{found.high:.4f}"}
+    return Response(found.png, media_type="image/png", headers=headers)
+
+
+def _poster(request: Request) -> Response:
+    """The decoded plane as a sheet of pictures, bright on black or dark on white."""
+    from vae.latent import mosaic, png
+
+    ask = request.query_params
+    run_id, most = ask.get("run", ""), posters.MOST
+    asked = f"{ask.get('rows', 15)},{ask.get('columns', 15)},{ask.get('radius', 3)}"
+    rows, columns, radius = _numbers(asked, 3)
+    if not (1 <= rows <= most and 1 <= columns <= most and 0 < radius <= 1e3):
+        raise BadRequest(f"A poster has 1 to {most} rows and columns, and a radius above 0.")
+    spacing = _one_of(ask.get("spacing", "z"), "z", "quantile")
+    layout = posters.Layout(int(rows), int(columns), spacing, float(radius))
+    axes, label = _axes(run_id, ask.get("axes", "0,1")), _label(run_id, ask.get("y"))
+    pictures = posters.pictures(run_id, axes, _at(run_id, ask.get("at")), label, layout)
+    ground = _one_of(ask.get("ground", "dark"), "dark", "light")
+    return Response(png(prints.on_ground(mosaic(pictures), ground)), headers=_FOREVER)
+
+
+def _traversal(request: Request) -> Response:
+    """One row of pictures a latent dimension, the busiest first."""
+    ask = request.query_params
+    run_id, rows = ask.get("run", ""), ask.get("rows", "12")
+    at = _numbers(ask.get("at", ""), cache.run(run_id).config.latent_dim)
+    if not rows.isdecimal() or not 1 <= int(rows[:4]) <= len(at):
+        raise BadRequest(f"There are 1 to {len(at)} rows: one for each latent dimension.")
+    png = traversals.sheet(run_id, at, int(rows[:4]), _label(run_id, ask.get("y")))
     return Response(png, media_type="image/png", headers=_FOREVER)
 
 
@@ -136,7 +202,12 @@ def _decode(request: Request) -> Response:
         z = cache.plane(run_id, axes, _at(run_id, ask.get("at"))).to_latent(_numbers(ask["p"], 2))
     else:
         z = _numbers(ask.get("z", ""), latent_dim)
-    return Response(png(cache.decode(run_id, z)), media_type="image/png")
+    epoch, label = _epoch(ask.get("epoch")), _label(run_id, ask.get("y"))
+    if epoch is None:
+        picture = cache.decode(run_id, z, label)
+    else:
+        picture = frames.decode(run_id, epoch, z, label)
+    return Response(png(picture), media_type="image/png")
 
 
 def _numbers(text: str, n: int) -> np.ndarray:
@@ -158,7 +229,7 @@ def _at(run_id: str, text: str | None) -> np.ndarray | None:
 def _axes(run_id: str, text: str) -> str:
     """The name of a plane, checked."""
     latent_dim = runs.read_config(run_id).latent_dim
-    if text == "pca" and latent_dim > 2:
+    if text in ("pca", "tsne") and latent_dim > 2:
         return text
     first, second = _numbers(text, 2)
     if not (0 <= first < max(2, latent_dim) and 0 <= second < max(2, latent_dim)):
@@ -166,10 +237,25 @@ def _axes(run_id: str, text: str) -> str:
     return f"{int(first)},{int(second)}"
 
 
+def _label(run_id: str, text: str | None) -> int | None:
+    """What a conditional model is told, if a label is given."""
+    if text is None:
+        return None
+    n = len(cache.label_names(run_id))
+    if not text.isdecimal() or len(text) > 3 or int(text) >= n:
+        raise BadRequest(f"This run has {n} labels, counted from 0.")
+    return int(text)
+
+
 def _epoch(text: str | None) -> int | None:
     """A past epoch, if one is given."""
+    return _whole(text, "An epoch")
+
+
+def _whole(text: str | None, what: str) -> int | None:
+    """A whole number, if one is given."""
     if text and not text.isdecimal():
-        raise BadRequest("An epoch is a whole number.")
+        raise BadRequest(f"{what} is a whole number.")
     return int(text) if text else None
 
 
@@ -181,8 +267,12 @@ def _one_of(text: str, *allowed: str) -> str:
 
 
 routes = [
+    serving.route,
     Route("/api/points", _answer(_points)),
     Route("/api/sprite", _answer(_sprite)),
-    Route("/api/decode", _answer(_decode)),
+    Route("/api/field", _answer(_field)),
+    Route("/api/decode", _answer(_decode, _quick_turns)),
+    Route("/api/poster", _answer(_poster)),
+    Route("/api/traversal", _answer(_traversal)),
     Route("/api/posterior", _answer(_posterior)),
 ]

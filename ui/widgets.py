@@ -13,6 +13,7 @@ from streamlit.errors import StreamlitAPIException
 
 from ui import cache
 from vae import runs
+from vae.analysis import about_conditional
 from vae.data import DataError
 from vae.evaluate import Split
 from vae.runs import Run, RunError, State
@@ -77,6 +78,19 @@ def pick_run(notices: DeltaGenerator | None = None) -> Run:
     if run.notice:
         notices.warning(run.notice)
     return run
+
+
+def keep_to(run: Run) -> None:
+    """Begins the page again if its run was deleted meanwhile: it says so, and shows another."""
+    if run.id not in runs.ids():
+        st.rerun()
+
+
+def refuse_conditional(run: Run) -> None:
+    """Stops a page about log p(x) kindly, where the run is told a label."""
+    if run.config.conditional:
+        st.info(f"{about_conditional(run)} Choose another run to see this page at work.")
+        st.stop()
 
 
 def pick_weights(run: Run) -> int | None:

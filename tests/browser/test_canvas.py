@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from ui import canvas
+from tests.mixing import mixed
+from ui import cache, canvas
+from vae import latent
 
 HERE = Path(__file__).parent
 SOURCES = Path(canvas.__file__).parent
@@ -44,6 +46,8 @@ class Plane:
         self.caption = page.get_by_test_id("plane-caption")
         self.status = page.get_by_test_id("plane-status")
         expect(page.get_by_test_id("plane-legend")).not_to_be_empty()
+        if "points=0" not in query:
+            expect(page.locator(".labels")).not_to_be_empty()
 
     def move(self, x: float, y: float) -> tuple[float, float]:
         """Move the pointer to a pixel of the canvas; the place that the caption then says."""
@@ -130,7 +134,7 @@ def test_click_anywhere_decodes_that_place(page: Page, url: str) -> None:
     page.mouse.move(10, 10)
     expect(plane.caption).to_contain_text("Decoded")
     assert np.array_equal(plane.picture(), plane.expected(pick["p"]))
-    page.get_by_label("Epoch").fill("2")
+    page.get_by_role("textbox", name="Epoch").fill("2")
     page.keyboard.press("Enter")
     wanted = urllib.parse.quote(f"{pick['p'][0]},{pick['p'][1]}", safe=",")
     plane.wait_for(lambda: any("epoch=2" in a and wanted in a for a in plane.requests))
@@ -186,23 +190,139 @@ def test_wheel_zooms_at_the_pointer_and_reruns_keep_the_view(page: Page, url: st
     assert plane.move(450, 300) == pytest.approx(elsewhere, abs=0.011)
 
 
-def test_keys_move_the_pick_and_decode_it(page: Page, url: str) -> None:
+def decodes(plane: Plane) -> int:
+    """How many exact pictures were asked for."""
+    return sum("/api/decode" in address for address in plane.requests)
+
+
+def test_keys_step_and_letting_go_decodes(page: Page, url: str) -> None:
     plane = Plane(page, url, "n=1")
     plane.canvas.focus()
-    for _ in range(10):
-        page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowUp")
-    expect(plane.caption).to_contain_text("z1 = 1.60, z2 = 0.16")
+    page.keyboard.down("ArrowRight")
+    expect(plane.caption).to_contain_text("z1 = 0.16, z2 = 0.00")
     expect(plane.caption).to_contain_text("Preview")
-    page.keyboard.press("Enter")
+    assert decodes(plane) == 0
+    page.keyboard.up("ArrowRight")
     expect(plane.caption).to_contain_text("Decoded")
     pick = plane.picked(1)
-    assert pick["p"] == pytest.approx([10 * 0.16, 0.16], abs=1e-5)
+    assert pick == {"p": [0.16, 0.0], "index": None, "shift": False}
     assert np.array_equal(plane.picture(), plane.expected(pick["p"]))
+    said = page.get_by_test_id("plane-said")
+    density = f"{-0.5 * 0.16**2 - np.log(2 * np.pi):.2f}".replace("-", "−")
+    expect(said).to_have_text(f"Decoded; z1 = 0.16, z2 = 0.00; log p(z) = {density} nats")
+    page.keyboard.press("Enter")
+    assert plane.picked(2)["p"] == [0.16, 0.0]
+    page.keyboard.press("Shift+ArrowUp")  # the second place, beside the first
+    pick = plane.picked(3)
+    assert pick["p"] == pytest.approx([0.16, 0.16]) and pick["shift"]
+    page.keyboard.press("Shift+ArrowUp")
+    assert plane.picked(4)["p"] == pytest.approx([0.16, 0.32])
     page.keyboard.press("+")
     plane.wait_for(lambda: plane.report()["view"] is not None)
     low, high = plane.report()["view"][2:]
     assert high - low == pytest.approx(8 / 1.25, abs=1e-4)
+
+
+def test_a_held_key_flows_at_the_rate_of_the_screen_and_asks_for_nothing(
+    page: Page, url: str
+) -> None:
+    plane = Plane(page, url)
+    plane.canvas.focus()
+    page.keyboard.down("ArrowRight")
+    page.keyboard.down("ArrowUp")
+    seen = {plane.said() for _ in range(40) if page.wait_for_timeout(20) is None}
+    assert len(seen) > 8  # steps of a repeating key would be fewer, and larger
+    assert decodes(plane) == 0 and plane.report()["picks"] == []
+    page.keyboard.up("ArrowRight")
+    assert decodes(plane) == 0
+    page.keyboard.up("ArrowUp")
+    expect(plane.caption).to_contain_text("Decoded")
+    pick = plane.picked(1)
+    assert pick["p"][0] > 0.5 and pick["p"][1] > pick["p"][0]
+    assert np.array_equal(plane.picture(), plane.expected(pick["p"]))
+    page.wait_for_timeout(400)
+    assert plane.said() == pytest.approx(pick["p"], abs=0.006)
+
+
+def test_enter_takes_the_datum_within_reach_and_arrows_do_not(page: Page, url: str) -> None:
+    plane = Plane(page, url)
+    spot = plane.pixel((3.2, -3.2))
+    plane.canvas.click(position={"x": spot["x"] + 12, "y": spot["y"]})
+    assert plane.picked(1)["index"] is None
+    page.keyboard.press("ArrowLeft")
+    said = page.get_by_test_id("plane-said")
+    expect(said).to_contain_text("near datum 0, digit: 0; Enter takes it")
+    assert plane.picked(2)["index"] is None
+    page.keyboard.press("Enter")
+    pick = plane.picked(3)
+    assert pick["index"] == 0 and pick["p"] == pytest.approx([3.2, -3.2], abs=1e-5)
+    expect(said).to_contain_text("datum 0, digit: 0")
+    expect(said).not_to_contain_text("near")
+
+
+def test_the_caption_stands_still_while_its_numbers_change(page: Page, url: str) -> None:
+    plane = Plane(page, url)
+    boxes = []
+    for x, y in ((220, 100), (420, 380), (301, 247)):
+        place = plane.move(x, y)
+        log_p = -0.5 * np.sum(np.square(place)) - np.log(2 * np.pi)
+        text = plane.caption.locator(".density").inner_text()
+        assert float(text.split("=")[1].split()[0].replace("−", "-")) == pytest.approx(
+            log_p, abs=0.06
+        )
+        numbers = plane.caption.locator("i").all()
+        boxes.append([[box["x"], box["width"]] for box in map(Locator.bounding_box, numbers)])
+    assert np.ptp(boxes, axis=0).max() < 0.6
+
+
+class Finger:
+    """One finger on the canvas."""
+
+    def __init__(self, plane: Plane) -> None:
+        self.box = plane.canvas.bounding_box()
+        self.session = plane.page.context.new_cdp_session(plane.page)
+
+    def send(self, kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": self.box["x"] + x, "y": self.box["y"] + y} for x, y in places]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def slide(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        for place in np.linspace(start, end, 6):
+            self.send("touchMove", tuple(place.tolist()))
+
+
+def test_a_finger_taps_pans_and_lets_the_image_flow(page: Page, url: str) -> None:
+    plane = Plane(page, url, "n=1")
+    at = plane.move(250, 200)
+    to = plane.move(400, 320)
+    page.mouse.move(10, 10)
+    finger = Finger(plane)
+    finger.send("touchStart", (250, 200))
+    finger.send("touchMove", (253, 202))  # a finger is never quite still
+    finger.send("touchEnd")
+    assert plane.picked(1)["p"] == pytest.approx(at, abs=0.011)
+    expect(plane.caption).to_contain_text("Decoded")
+    asked = decodes(plane)
+
+    finger.send("touchStart", (300, 200))
+    page.wait_for_timeout(600)
+    expect(plane.caption).to_contain_text("Preview")
+    finger.slide((300, 200), (400, 320))
+    plane.wait_for(lambda: plane.said() == pytest.approx(to, abs=0.011))
+    expect(plane.caption).to_contain_text("Preview")
+    assert decodes(plane) == asked
+    finger.send("touchEnd")
+    pick = plane.picked(2)
+    assert pick["p"] == pytest.approx(to, abs=0.011) and plane.report()["view"] is None
+    expect(plane.caption).to_contain_text("Decoded")
+    assert np.array_equal(plane.picture(), plane.expected(pick["p"]))
+
+    finger.send("touchStart", (250, 200))
+    finger.slide((250, 200), (400, 320))
+    finger.send("touchEnd")
+    plane.wait_for(lambda: plane.report()["view"] is not None)
+    assert plane.move(400, 320) == pytest.approx(at, abs=0.011)
+    assert len(plane.report()["picks"]) == 2 and not plane.errors
 
 
 def test_what_fails_gives_a_sentence_and_the_rest_works(page: Page, url: str) -> None:
@@ -216,7 +336,7 @@ def test_what_fails_gives_a_sentence_and_the_rest_works(page: Page, url: str) ->
     assert plane.picked(1)["index"] is None
     page.route("**/api/decode*", lambda route: route.abort())
     plane.canvas.click(position={"x": 500, "y": 120})
-    expect(plane.status).to_contain_text("Could not decode this place: the server does not answer.")
+    expect(plane.status).to_contain_text("The server does not answer: ")
     assert plane.picked(2)
     assert not plane.errors
 
@@ -302,26 +422,48 @@ def test_view_maths(page: Page) -> None:
 def test_mix_is_bilinear(page: Page) -> None:
     rng = np.random.default_rng(1)
     rows, cols, h, w = 3, 4, 2, 5
+    xs, ys = np.array([-1, -0.5, 0.7, 2]), np.array([-1, 0.6, 1])
     tiles = rng.integers(256, size=(rows, cols, h, w))
     sprite = tiles.transpose(0, 2, 1, 3).reshape(rows * h, cols * w)
-    places = [[-1, 1], [2, -1], [0.3, 0.4], [1.9, -0.95], [2.01, 0], [0, 1.5]]
+    places = [[-1, 1], [2, -1], [0.3, 0.4], [-0.5, 0.6], [1.9, 0.95], [2.01, 0], [0, 1.5]]
     got = page.evaluate(
-        """async ([source, pixels, places]) => {
+        """async ([source, pixels, xs, ys, places]) => {
             const { mix } = await import(source);
             const sprite = { pixels: Uint8ClampedArray.from(pixels), width: 20, height: 6 };
-            const meta = { rows: 3, cols: 4, extent: [-1, 2, -1, 1], tile: [2, 5] };
+            const meta = { xs, ys, tile: [2, 5] };
             return places.map(p => mix(sprite, meta, p)).map(g => g && [...g.pixels]);
         }""",
-        [module("picture.js"), sprite.ravel().tolist(), places],
+        [module("picture.js"), sprite.ravel().tolist(), xs.tolist(), ys.tolist(), places],
     )
-    for (x, y), pixels in zip(places[:4], got, strict=False):
-        u, v = x + 1, 1 - y
-        c, r = min(int(u), cols - 2), min(int(v), rows - 2)
-        a, b = u - c, v - r
-        top = (1 - a) * tiles[r, c] + a * tiles[r, c + 1]
-        low = (1 - a) * tiles[r + 1, c] + a * tiles[r + 1, c + 1]
-        assert pixels == pytest.approx(((1 - b) * top + b * low).ravel(), abs=0.51)
-    assert got[4:] == [None, None]
+    for (x, y), pixels in zip(places[:5], got, strict=False):
+        assert pixels == pytest.approx(mixed(tiles, xs, ys, [(x, y)]).ravel(), abs=0.51)
+    assert got[5:] == [None, None]
+
+
+def test_the_browser_mixes_as_the_test_that_bounds_the_mix_does(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """See tests/ui/test_backdrop.py: one grey level, for numbers are rounded differently."""
+    monkeypatch.delenv("VAE_RUNS")
+    xs, ys = cache.nodes("digits-2d", "0,1", None, 17, 3.0)
+    model, where = cache.model("digits-2d"), cache.plane("digits-2d", "0,1")
+    tiles = latent.decoded_grid(model, where, xs, ys)
+    places = np.random.default_rng(3).uniform(-3, 3, (50, 2))
+    got = page.evaluate(
+        """async ([source, png, xs, ys, places]) => {
+            const { mix, readGrey } = await import(source);
+            const sprite = await readGrey(await (await fetch(png)).blob());
+            return places.map(p => [...mix(sprite, { xs, ys, tile: [8, 8] }, p).pixels]);
+        }""",
+        [
+            module("picture.js"),
+            "data:image/png;base64," + base64.b64encode(latent.png(latent.mosaic(tiles))).decode(),
+            xs.tolist(),
+            ys.tolist(),
+            places.tolist(),
+        ],
+    )
+    assert np.abs(np.reshape(got, (50, 8, 8)) - mixed(tiles, xs, ys, places)).max() < 1
 
 
 def test_ellipse_is_the_covariance(page: Page) -> None:

@@ -100,16 +100,23 @@ def test_a_click_anywhere_decodes_and_the_link_keeps_it(page, url, trained_here,
     assert all(address.startswith(local) for address in requests)
 
 
-def test_a_past_epoch_shows_a_mix_and_another_run_starts_afresh(page, url, trained_here, folder):
+def test_a_link_to_a_past_epoch_replays_it_and_another_run_starts_afresh(
+    page, url, trained_here, folder
+):
+    weights = runs.folder(trained_here) / "weights" / "00001.safetensors"
+    weights.unlink(missing_ok=True)  # so that epoch 1 has the mix only
     page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5&epoch=1")
     caption, status = page.get_by_test_id("plane-caption"), page.get_by_test_id("plane-status")
+    expect(page.get_by_test_id("replay-count")).to_have_text("epoch 1")
     expect(caption).to_contain_text("Preview")
     page.wait_for_timeout(500)
     early = shown(page)
-    canvas = page.get_by_test_id("plane-canvas")
-    canvas.click(position={"x": 200, "y": 150})
+    page.get_by_test_id("plane-canvas").click(position={"x": 200, "y": 150})
     expect(caption).to_contain_text("Preview")
-    assert status.inner_text() == "" and page.get_by_text("The plane after epoch 1").count() == 1
+    assert status.inner_text() == "" and "epoch=1" in page.url
+    page.get_by_test_id("replay-step").fill("2")
+    expect(caption).to_contain_text("Decoded")
+    page.wait_for_function("document.location.search.includes('epoch=2')")
 
     page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5")
     expect(caption).to_contain_text("Decoded")
@@ -136,7 +143,7 @@ def test_two_picks_draw_the_path_between_them(page, url, trained_here):
 
 
 def test_the_decoded_sheet_can_be_clicked(page, url, trained_here):
-    page.goto(f"{url}/latent_space?run={trained_here}")
+    page.goto(f"{url}/latent_space?run={trained_here}&tool=Poster")
     sheet = page.get_by_test_id("sheet")
     sheet.scroll_into_view_if_needed()
     expect(sheet).to_have_js_property("complete", True)
@@ -197,10 +204,12 @@ def test_a_run_deleted_while_it_is_looked_at(page, url, folder):
     train.train(run_id)
     page.goto(f"{url}/latent_space?run={run_id}")
     page.get_by_test_id("plane-canvas").wait_for()
+    expect(page.get_by_test_id("plane-legend")).to_contain_text("9")
     runs.delete(run_id)
-    page.get_by_label("Colour").first.click()
-    page.get_by_role("option", name="rate").click()
+    page.get_by_test_id("plane-canvas").click(position={"x": 200, "y": 150})
     expect(page.get_by_text(re.compile("Another is shown instead"))).to_be_visible()
+    expect(page.get_by_test_id("plane-status")).to_have_text("")
+    assert page.get_by_text("encountered an error").count() == 0
     page.get_by_test_id("plane-canvas").wait_for()
 
 

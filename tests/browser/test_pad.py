@@ -20,7 +20,7 @@ SIDE = 28
 @pytest.fixture(scope="module")
 def url(serve: Callable[..., Any]) -> str:
     """The harness's address."""
-    return serve(HERE / "harness" / "pad_page.py").url
+    return serve(HERE / "harness" / "pad_app.py").url
 
 
 class Pad:

@@ -410,8 +410,9 @@ def test_without_a_decoder_there_is_no_picture_and_picks_go_on(page: Page, url: 
 
 def test_absent_layers_leave_the_plane_as_it_was(page: Page, url: str) -> None:
     plane = Plane(page, url, "with=none")
-    for name in ("plane-race", "plane-grip", "plane-layers"):
+    for name in ("plane-race", "plane-grip"):
         expect(page.get_by_test_id(name)).to_be_hidden()
+    expect(page.get_by_test_id("plane-layers")).to_have_text("Data points")
     plane.canvas.click(position={"x": 180, "y": 120})
     expect(plane.caption).to_contain_text("Decoded")
     plane.canvas.focus()

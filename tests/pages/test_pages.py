@@ -86,12 +86,6 @@ def test_nearest_data_belong_to_the_place(trained):
     assert f"{distance:.2f}" in captions[0]
 
 
-def test_the_second_place_draws_the_path(trained):
-    app = open_page("latent_space", run=trained[2], z="1,2", to="-1,0")
-    assert plane_data(app)["path"] == [[1.0, 2.0], [-1.0, 0.0]]
-    assert any("path" in heading.value for heading in app.subheader)
-
-
 @pytest.mark.parametrize("z", ["1", "1,2,3", "a,b", "nan,1", "1e9,0"])
 def test_a_wrong_place_in_the_link_is_said_and_forgotten(z, trained):
     app = open_page("latent_space", run=trained[2], z=z)
@@ -109,18 +103,8 @@ def test_more_than_two_dimensions_offer_planes(trained):
     app = open_page("latent_space", run=trained[5])
     (plane,) = [box for box in app.selectbox if box.key == "axes"]
     assert plane.value == "pca" and plane_data(app)["axes"] == ["PC 1", "PC 2"]
-    plane.select_index(1).run()
-    assert not app.exception and plane_data(app)["axes"] == plane.options[1].split(", ")
-
-
-def test_the_scrubber_shows_the_plane_of_that_epoch(trained):
-    app = open_page("latent_space", run=trained[2])
-    (scrubber,) = app.select_slider
-    scrubber.set_value(1).run()
-    assert not app.exception
-    data = plane_data(app)
-    assert "epoch=1" in data["points"]["url"] and data["decode"] == ""
-    assert "The plane after epoch 1" in texts(app)
+    plane.select_index(2).run()
+    assert not app.exception and plane_data(app)["axes"] == plane.options[2].split(", ")
 
 
 def test_training_draws_a_chart_for_each_quantity(trained):
@@ -224,24 +208,10 @@ def test_a_run_whose_data_are_not_here_is_said(trained):
     open_page("overview")
 
 
-def test_the_second_place_can_be_removed(trained):
-    app = open_page("latent_space", run=trained[2], z="1,2", to="-1,0")
-    (button,) = [b for b in app.button if b.label == "Remove the second place"]
-    button.click().run()
-    assert plane_data(app)["path"] is None and not app.exception
-
-
 def test_another_run_forgets_a_place_that_does_not_fit_it(trained):
     app = open_page("latent_space", run=trained[2], z="1,2")
     app.selectbox(key="run-picked").select(trained[5]).run()
     assert plane_data(app)["picks"] == [] and "no point of this run" not in texts(app)
-
-
-def test_a_place_at_a_past_epoch_has_no_decoder(trained):
-    app = open_page("latent_space", run=trained[2], z="1,2")
-    app.select_slider[0].set_value(1).run()
-    data = plane_data(app)
-    assert data["decode"] == "" and data["picks"][0]["p"] == [1.0, 2.0] and not app.exception
 
 
 @pytest.mark.parametrize(
@@ -281,8 +251,10 @@ def test_runs_of_every_family_and_linear_ones_open_on_every_page(fields):
         app = open_page(path.stem, **{"runs" if path.stem == "training" else "run": run_id})
         assert app.title[0].value.endswith("?") and not app.error
         if path.stem == "latent_space":
-            app.select_slider[0].set_value(0).run()  # a past epoch
-            assert not app.exception
+            (tools,) = [group for group in app.get("segmented_control") if group.key == "tool"]
+            for tool in tools.options:
+                tools.set_value(tool).run()
+                assert not app.exception and not app.error, tool
     for epoch in (None, 0):
         shown = cache.points(run_id, "held_out", epoch)
         assert (shown.covariance is None) == (config.family == "diagonal")

@@ -10,7 +10,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ui import server
+from ui import cache, server
+from ui.packing import packed
 from vae import evaluate, latent, runs
 
 
@@ -42,11 +43,15 @@ def test_points_are_the_encoders_means_and_covariances(client, trained):
     run = runs.load(trained[2])
     x = evaluate.examples(run.config)
     encoded = latent.encode_set(run.model, x)
-    columns = np.frombuffer(client.get("/api/points", params={"run": run.id}).content, "<f4")
-    columns = columns.reshape(7, len(x))
-    assert np.allclose(columns[:2].T, encoded.loc, atol=1e-6)
-    assert np.allclose(columns[[2, 4]].T, encoded.scale**2, rtol=1e-5)
-    assert np.allclose(columns[3], 0) and np.array_equal(columns[6], np.arange(len(x)))
+    for colour in ("labels", "elbo"):
+        ask = {"run": run.id, "colour": colour}
+        values, body = (
+            cache.values(run.id, "held_out", colour),
+            client.get("/api/points", params=ask),
+        )
+        covariance = np.stack([encoded.scale[:, 0] ** 2, 0 * values, encoded.scale[:, 1] ** 2], 1)
+        assert body.content == packed(encoded.loc, covariance, values)
+    assert np.array_equal(values, encoded.elbo)
 
 
 def test_the_sprite_holds_the_nodes_it_says(client, trained):
@@ -67,6 +72,16 @@ def test_a_past_epoch_answers_from_its_snapshot(client, trained):
     assert client.get("/api/points", params={**ask, "colour": "elbo"}).status_code == 400
 
 
+def test_a_picture_does_not_wait_behind_points_that_are_being_computed(client, trained):
+    server._turns.acquire()
+    server._turns.acquire()
+    try:
+        ask = {"run": trained[2], "z": "0,0"}
+        assert client.get("/api/decode", params=ask).status_code == 200
+    finally:
+        server._turns.release(2)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -81,6 +96,11 @@ def test_a_past_epoch_answers_from_its_snapshot(client, trained):
         ("sprite?run={run}&radius=-1", 400),
         ("sprite?run={run}&spacing=odd", 400),
         ("sprite?run={run}&epoch=77", 404),
+        ("poster?run={run}&rows=61", 400),
+        ("poster?run={run}&rows=0", 400),
+        ("poster?run={run}&ground=red", 400),
+        ("points?run={run}&first=-1", 400),
+        ("decode?run={run}&z=0,0&epoch=77", 404),
         ("points?run={run}&split=validation", 400),
         ("points?run={run}&colour=config", 400),
         ("points?run={run}&epoch=x", 400),
@@ -90,6 +110,32 @@ def test_nonsense_gets_one_sentence(client, trained, path, status):
     answer = client.get("/api/" + path.format(run=trained[2]))
     assert answer.status_code == status
     assert answer.text.endswith(".") and "Traceback" not in answer.text
+
+
+def test_a_past_epoch_is_decoded_by_its_own_weights_where_they_were_kept(client, trained):
+    ask = {"run": trained[2], "p": "0.5,-1", "epoch": 1}
+    expected = latent.decode_pictures(runs.load(trained[2], 1).model, np.array([0.5, -1.0]))
+    assert np.array_equal(picture(client.get("/api/decode", params=ask).content), expected)
+    (runs.folder(trained[2]) / "weights" / "00002.safetensors").unlink()
+    answer = client.get("/api/decode", params=ask | {"epoch": 2})
+    assert answer.status_code == 404 and "Epoch 2" in answer.text
+
+
+def test_the_first_points_are_those_of_all(client, trained):
+    whole = client.get("/api/points", params={"run": trained[2]}).content
+    first = client.get("/api/points", params={"run": trained[2], "first": 7}).content
+    n = np.frombuffer(whole[:4], "<u4")[0]
+    assert np.frombuffer(first[:4], "<u4")[0] == 7 and first[8:36] == whole[8:36]
+    assert first[36:64] == whole[8 + 4 * n : 36 + 4 * n]
+
+
+@pytest.mark.parametrize("ground", ["dark", "light"])
+def test_a_poster_holds_rows_by_columns_pictures(client, trained, ground):
+    ask = {"run": trained[2], "rows": 2, "columns": 3, "radius": 1, "ground": ground}
+    sheet = picture(client.get("/api/poster", params=ask).content)
+    assert sheet.shape == (16, 24)
+    corner = latent.decode_pictures(runs.load(trained[2]).model, np.array([-1.0, 0.5]))
+    assert np.array_equal(sheet[:8, :8], corner if ground == "dark" else 255 - corner)
 
 
 def test_a_run_without_a_checkpoint_is_said(client):

@@ -1,116 +1,76 @@
-/**
- * Drawing the points. Ten thousand `drawImage` calls take up to 70 ms where there is no GPU, so
- * the dots are copied into one picture by hand and that is drawn: a few milliseconds anywhere.
- */
-import { LABEL_COLOURS, valueColours } from "./colour.js";
+/** Drawing the points: by WebGL where there is a graphics processor, else by hand. */
+import { drawByGl, webglKind } from "./gl.js";
+import { thinned } from "./points.js";
+import { shownTints, stampsOf, tintsOf } from "./stamps.js";
+import { stampByHand } from "./stamping.js";
 import { pixelsPerUnit, toPixel } from "./view.js";
 
-const VALUE_STEPS = 64;
+/**
+ * What is drawn, on a sheet of width × height device pixels that is one stamp wider than the frame
+ * on each side; `zero` is the pixel of the place (0, 0) there, `unit` the pixels of a unit.
+ * @typedef {{columns: import("./points.js").Points, tints: Uint8Array, shown: Uint8Array,
+ *   stamps: import("./stamps.js").Stamps, view: import("./view.js").View,
+ *   zero: [number, number], unit: number, width: number, height: number}} Dots
+ */
 
-/** Rims part a dot from its neighbours, or from a ground as dark as the lowest values. */
-const LIGHT_RIM = "rgb(0 0 0 / 0.4)";
-const DARK_RIM = { label: "rgb(0 0 0 / 0.6)", value: "rgb(255 255 255 / 0.2)" };
+/** [more points than this, radius at one pixel a unit, least radius in CSS pixels] */
+const CROWDS = [
+  [20_000, 0.2, 1.5],
+  [4_000, 0.27, 2],
+  [-1, 0.34, 2],
+];
 
-/** @typedef {{size: number, pixels: Uint8ClampedArray[]}} Stamps  one RGBA dot a colour */
+/** Where there is no WebGL at all the machine is a weak one, and draws no more points than these. */
+const WITHOUT_WEBGL = 20_000;
 
-let stampsFor = "";
-/** @type {Stamps} */
-let kept = { size: 0, pixels: [] };
-const sheet = new OffscreenCanvas(1, 1);
+/** @type {WeakMap<object, import("./points.js").Points>} */
+const thinnedOf = new WeakMap();
 
 /**
- * One ready dot for each colour.
- * @param {"label" | "value"} mode
- * @param {boolean} dark
- * @param {number} radius  in device pixels
- * @returns {Stamps}
+ * The points that are drawn here, and found under the pointer; the note says if they are not all.
+ * @param {import("./points.js").Points} columns
+ * @param {import("./points.js").PointsMeta} meta
+ * @returns {NonNullable<import("./scene.js").Scene["points"]>}
  */
-function stamps(mode, dark, radius) {
-  const wanted = `${mode} ${dark} ${radius}`;
-  if (wanted === stampsFor) return kept;
-  const size = 2 * Math.ceil(radius + 1);
-  const canvas = new OffscreenCanvas(size, size);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) return kept;
-  context.lineWidth = Math.max(0.75, radius * 0.22);
-  context.strokeStyle = dark ? DARK_RIM[mode] : LIGHT_RIM;
-  const colours = mode === "label" ? LABEL_COLOURS : valueColours(VALUE_STEPS);
-  const pixels = colours.map((colour) => {
-    context.clearRect(0, 0, size, size);
-    context.beginPath();
-    context.arc(size / 2, size / 2, radius, 0, 2 * Math.PI);
-    context.fillStyle = colour;
-    context.fill();
-    context.stroke();
-    return context.getImageData(0, 0, size, size).data;
-  });
-  stampsFor = wanted;
-  kept = { size, pixels };
-  return kept;
+export function drawable(columns, meta) {
+  if (columns.count <= WITHOUT_WEBGL || webglKind() !== "none") return { columns, meta };
+  const few = thinnedOf.get(columns) ?? thinned(columns, WITHOUT_WEBGL);
+  thinnedOf.set(columns, few);
+  const [some, all] = [few.count, columns.count].map((n) => n.toLocaleString("en"));
+  const said = `WebGL is not available here: ${some} of ${all} points are drawn.`;
+  return { columns: few, meta: { ...meta, note: [meta.note, said].filter(Boolean).join(" ") } };
 }
 
 /**
- * Lay one dot over what is there.
- * @param {ImageData} image
- * @param {Uint8ClampedArray} dot
- * @param {number} size
- * @param {number} left
- * @param {number} top
- */
-function lay({ data, height, width }, dot, size, left, top) {
-  const [first, last] = [Math.max(0, -left), Math.min(size, width - left)];
-  for (let i = Math.max(0, -top); i < Math.min(size, height - top); i++) {
-    let from = 4 * (i * size + first);
-    let to = 4 * ((top + i) * width + left + first);
-    for (let j = first; j < last; j++, from += 4, to += 4) {
-      const alpha = dot[from + 3];
-      if (alpha === 0) continue;
-      const under = (data[to + 3] * (255 - alpha)) / 255;
-      const sum = alpha + under;
-      const a = alpha / sum;
-      data[to] = dot[from] * a + data[to] * (1 - a);
-      data[to + 1] = dot[from + 1] * a + data[to + 1] * (1 - a);
-      data[to + 2] = dot[from + 2] * a + data[to + 2] * (1 - a);
-      data[to + 3] = sum;
-    }
-  }
-}
-
-/**
- * Draw every visible point.
- * @param {CanvasRenderingContext2D} context  in CSS pixels
+ * Draw every point whose label is not hidden, later ones over earlier ones.
+ * @param {CanvasRenderingContext2D} context  in CSS pixels, clipped to the frame
  * @param {NonNullable<import("./scene.js").Scene["points"]>} points
- * @param {(row: number) => boolean} visible
+ * @param {Set<number>} hidden
  * @param {import("./view.js").View} view
  * @param {import("./view.js").Frame} frame
  * @param {boolean} dark
  * @param {number} ratio  device pixels per CSS pixel
  */
-export function drawDots(context, { columns, meta }, visible, view, frame, dark, ratio) {
-  const { count, x, y, value } = columns;
-  const unit = pixelsPerUnit(view, frame) * ratio;
-  const crowd = count > 4000 ? 0.27 : 0.34;
-  const radius = Math.min(6, Math.max(2, crowd * Math.sqrt(unit / ratio))) * ratio;
-  const { size, pixels } = stamps(meta.mode, dark, Math.round(radius * 4) / 4);
-  const [width, height] = [frame.width, frame.height].map((side) => Math.ceil(side * ratio));
-  const image = new ImageData(width, height);
-  const [zeroX, zeroY] = toPixel(view, frame, [0, 0]);
-  const left = (zeroX - frame.left) * ratio - size / 2;
-  const top = (zeroY - frame.top) * ratio - size / 2;
-  const [lo, hi] = meta.range;
-  const steps = hi > lo ? (VALUE_STEPS - 1) / (hi - lo) : 0;
-  for (let i = 0; i < count; i++) {
-    const px = Math.round(left + x[i] * unit);
-    const py = Math.round(top - y[i] * unit);
-    if (!(px > -size && py > -size && px < width && py < height) || !visible(i)) continue;
-    const step = Math.min(VALUE_STEPS - 1, Math.max(0, Math.round((value[i] - lo) * steps)));
-    const colour = meta.mode === "label" ? value[i] % pixels.length : step;
-    lay(image, pixels[colour] ?? pixels[0], size, px, py);
-  }
-  if (sheet.width !== width || sheet.height !== height) {
-    sheet.width = width;
-    sheet.height = height;
-  }
-  sheet.getContext("2d", { willReadFrequently: true })?.putImageData(image, 0, 0);
-  context.drawImage(sheet, frame.left, frame.top, width / ratio, height / ratio);
+export function drawDots(context, { columns, meta }, hidden, view, frame, dark, ratio) {
+  const perUnit = pixelsPerUnit(view, frame);
+  const [, share, least] = CROWDS.find(([most]) => columns.count > most) ?? CROWDS[2];
+  const radius = Math.min(6, Math.max(least, share * Math.sqrt(perUnit))) * ratio;
+  const stamps = stampsOf(meta.mode, dark, Math.round(radius * 4) / 4);
+  const { size } = stamps;
+  const [x, y] = toPixel(view, frame, [0, 0]);
+  const [left, top] = [frame.left, frame.top].map((side) => Math.round(side * ratio) - size);
+  const dots = {
+    columns,
+    tints: tintsOf(columns, meta),
+    shown: shownTints(meta.mode, hidden),
+    stamps,
+    view,
+    zero: /** @type {[number, number]} */ ([x * ratio - left, y * ratio - top]),
+    unit: perUnit * ratio,
+    width: Math.ceil(frame.width * ratio) + 2 * size,
+    height: Math.ceil(frame.height * ratio) + 2 * size,
+  };
+  const sheet = drawByGl(dots) ?? stampByHand(dots);
+  const [width, height] = [dots.width, dots.height].map((side) => side / ratio);
+  context.drawImage(sheet, left / ratio, top / ratio, width, height);
 }

@@ -1,9 +1,10 @@
 /** Pointer, wheel and keys, told apart and handed on. */
+import { ARROWS } from "./drift.js";
 
 const CLICK_REACH = 4;
+const TAP_REACH = 8;
 const DOUBLE_CLICK_MS = 350;
-/** @type {Record<string, [number, number]>} */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const LONG_PRESS_MS = 350;
 
 /**
  * @typedef {{
@@ -14,17 +15,19 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowD
  *   zoom: (factor: number, px: number, py: number) => void,
  *   zoomCentre: (factor: number) => void,
  *   reset: () => void,
- *   nudge: (dx: number, dy: number) => void,
+ *   press: (key: string, shift: boolean) => void,
+ *   lift: (key: string) => void,
  *   enter: (shift: boolean) => void,
  *   blur: () => void,
  *   space: () => boolean,
+ *   escape: () => boolean,
  *   grab: (px: number, py: number, touch: boolean) => boolean,
  *   drag: (px: number, py: number) => void,
  *   drop: () => void,
  * }} Handlers
  *
- * space: whether it did anything; grab: whether something was taken in hand, which drag and drop
- * then move, and which is never a click
+ * press, lift: an arrow key goes down, and up again; space, escape: whether it did anything; grab: whether something was taken in hand, which drag
+ * and drop then move, and which is never a click
  */
 
 /**
@@ -49,18 +52,19 @@ export function listen(canvas, on, signal) {
     "keydown",
     (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.key in ARROWS) on.nudge(...ARROWS[event.key]);
+      if (event.key in ARROWS) on.press(event.key, event.shiftKey);
       else if (event.key === "Enter") on.enter(event.shiftKey);
       else if (event.key === "+" || event.key === "=") on.zoomCentre(1.25);
       else if (event.key === "-") on.zoomCentre(1 / 1.25);
       else if (event.key === "0") on.reset();
-      else if (event.key !== " " || !on.space()) return;
+      else if (!(event.key === " " && on.space()) && !(event.key === "Escape" && on.escape())) return;
       canvas.classList.remove("pointed");
       event.preventDefault();
       event.stopPropagation();
     },
     { signal },
   );
+  canvas.addEventListener("keyup", (event) => event.key in ARROWS && on.lift(event.key), { signal });
   canvas.addEventListener(
     "blur",
     () => {
@@ -72,7 +76,8 @@ export function listen(canvas, on, signal) {
 }
 
 /**
- * One finger drags or clicks, two pinch.
+ * One finger drags or clicks, two pinch; one that rests before it moves is followed as a mouse is,
+ * and clicks where it is lifted.
  * @param {HTMLCanvasElement} canvas
  * @param {Handlers} on
  * @param {AbortSignal} signal
@@ -84,8 +89,27 @@ function listenToPointer(canvas, on, signal) {
   let dragged = false;
   let last = { time: -Infinity, x: 0, y: 0 };
   let holding = -1;
-  const far = (/** @type {number} */ dx, /** @type {number} */ dy) =>
-    Math.hypot(dx, dy) >= CLICK_REACH;
+  let flowing = -1;
+  let pressing = 0;
+  let reach = CLICK_REACH;
+  const far = (/** @type {number} */ dx, /** @type {number} */ dy) => Math.hypot(dx, dy) >= reach;
+  signal.addEventListener("abort", () => clearTimeout(pressing));
+
+  /** The finger rests: the image is to flow under it. */
+  const flow = (/** @type {number} */ id) => {
+    if (dragged || down.size !== 1) return;
+    flowing = id;
+    down.delete(id);
+    on.hover(start[0], start[1]);
+  };
+
+  /** A finger that was followed is gone, or another one came. */
+  const still = () => {
+    clearTimeout(pressing);
+    if (flowing === -1) return;
+    flowing = -1;
+    on.leave();
+  };
 
   const release = (/** @type {PointerEvent} */ event) => {
     if (holding !== event.pointerId) return;
@@ -101,7 +125,9 @@ function listenToPointer(canvas, on, signal) {
       canvas.classList.add("pointed");
       canvas.setPointerCapture(event.pointerId);
       if (holding !== -1) return;
+      still();
       const touch = event.pointerType === "touch";
+      reach = touch ? TAP_REACH : CLICK_REACH;
       if (down.size === 0 && on.grab(event.offsetX, event.offsetY, touch)) {
         holding = event.pointerId;
         canvas.classList.add("dragging");
@@ -110,6 +136,7 @@ function listenToPointer(canvas, on, signal) {
       if (down.size === 0) {
         start = [event.offsetX, event.offsetY];
         dragged = false;
+        if (touch) pressing = window.setTimeout(() => flow(event.pointerId), LONG_PRESS_MS);
       } else {
         dragged = true;
       }
@@ -127,7 +154,7 @@ function listenToPointer(canvas, on, signal) {
       }
       const before = down.get(event.pointerId);
       if (!before) {
-        if (event.pointerType !== "touch") on.hover(event.offsetX, event.offsetY);
+        if (event.pointerType !== "touch" || flowing === event.pointerId) on.hover(event.offsetX, event.offsetY);
         return;
       }
       const now = /** @type {[number, number]} */ ([event.offsetX, event.offsetY]);
@@ -153,6 +180,11 @@ function listenToPointer(canvas, on, signal) {
     "pointerup",
     (event) => {
       release(event);
+      clearTimeout(pressing);
+      if (flowing === event.pointerId) {
+        flowing = -1;
+        on.click(event.offsetX, event.offsetY, event.shiftKey);
+      }
       if (!down.delete(event.pointerId) || down.size > 0) return;
       canvas.classList.remove("dragging");
       if (dragged) return;
@@ -169,10 +201,18 @@ function listenToPointer(canvas, on, signal) {
     "pointercancel",
     (event) => {
       release(event);
+      still();
       down.delete(event.pointerId);
       canvas.classList.remove("dragging");
     },
     { signal },
   );
-  canvas.addEventListener("pointerleave", on.leave, { signal });
+  canvas.addEventListener("contextmenu", (event) => flowing !== -1 && event.preventDefault(), {
+    signal,
+  });
+  canvas.addEventListener(
+    "pointerleave",
+    (event) => event.pointerType !== "touch" && on.leave(),
+    { signal },
+  );
 }

@@ -3,6 +3,7 @@
  *
  * One hue, with lightness even in OKLCH from the ground of the theme to the other end, so that
  * equal steps of density look equal, in every kind of colour vision; nothing is transparent.
+ * A field of values has the same lightness without the hue, so that coloured points stand out.
  */
 import { toPixel } from "./view.js";
 
@@ -37,51 +38,55 @@ function toLinear(lightness, chroma) {
  * The colour of a share of the highest density: red, green, blue, alpha, from 0 to 255.
  * @param {number} share
  * @param {boolean} dark
+ * @param {boolean} [grey]  as for a field of values, opaque: the lowest is something too
  */
-export function heatColour(share, dark) {
+export function heatColour(share, dark, grey = false) {
   const ends = dark ? DARK_ENDS : LIGHT_ENDS;
   const lightness = ends.from + (ends.to - ends.from) * share;
-  let chroma = FULL_CHROMA * Math.min(1, 0.25 + 1.5 * share);
+  let chroma = grey ? 0 : FULL_CHROMA * Math.min(1, 0.25 + 1.5 * share);
   const outside = (/** @type {number} */ v) => v < 0 || v > 1;
   while (chroma > 0 && toLinear(lightness, chroma).some(outside)) chroma -= 0.002;
   const encode = (/** @type {number} */ v) =>
     255 * (v <= 0.0031308 ? 12.92 * v : 1.055 * v ** (1 / 2.4) - 0.055);
-  const alpha = 255 * Math.min(1, share / OPAQUE_FROM);
+  const alpha = grey ? 255 : 255 * Math.min(1, share / OPAQUE_FROM);
   return [...toLinear(lightness, chroma).map(encode), alpha].map(Math.round);
 }
 
 /**
  * A CSS gradient from nothing to the highest density.
  * @param {boolean} dark
+ * @param {boolean} [grey]
  */
-export function heatGradient(dark) {
+export function heatGradient(dark, grey = false) {
   const stops = Array.from({ length: 17 }, (_, i) => {
-    const [r, g, b, alpha] = heatColour(i / 16, dark);
+    const [r, g, b, alpha] = heatColour(i / 16, dark, grey);
     return `rgb(${r} ${g} ${b} / ${(alpha / 255).toFixed(3)})`;
   });
   return `linear-gradient(to right, ${stops.join(", ")})`;
 }
 
 /**
- * Colour a grey picture.
- * @param {import("./picture.js").Grey} grey
+ * Colour the values of a picture.
+ * @param {import("./picture.js").Grey} values
  * @param {boolean} dark
+ * @param {boolean} [grey]
  */
-export function heated(grey, dark) {
-  const ramp = Array.from({ length: 256 }, (_, v) => heatColour(v / 255, dark));
-  const image = new ImageData(grey.width, grey.height);
-  for (let i = 0; i < grey.pixels.length; i++) image.data.set(ramp[grey.pixels[i]], 4 * i);
-  const canvas = new OffscreenCanvas(grey.width, grey.height);
+export function heated(values, dark, grey = false) {
+  const ramp = Array.from({ length: 256 }, (_, v) => heatColour(v / 255, dark, grey));
+  const image = new ImageData(values.width, values.height);
+  for (let i = 0; i < values.pixels.length; i++) image.data.set(ramp[values.pixels[i]], 4 * i);
+  const canvas = new OffscreenCanvas(values.width, values.height);
   canvas.getContext("2d")?.putImageData(image, 0, 0);
   return canvas;
 }
 
 /**
- * Draw the heat map at its place, smoothly. Its extent runs from pixel centre to pixel centre.
+ * Draw a coloured picture at its place, smoothly. Its extent runs from pixel centre to centre.
  * @param {CanvasRenderingContext2D} context
  * @param {import("./scene.js").Scene} scene
+ * @param {{ink: OffscreenCanvas, meta: HeatMeta} | null} heat
  */
-export function drawHeat(context, { frame, heat, view }) {
+export function drawHeat(context, { frame, view }, heat) {
   if (!heat) return;
   const { height, width } = heat.ink;
   const [x0, x1, y0, y1] = heat.meta.extent;

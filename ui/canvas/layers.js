@@ -1,6 +1,7 @@
-/** The points, decoded manifold and heat map that are there now, while newer ones are on their way. */
+/** The points, manifold, heat map and field that are there now, while newer ones are on their way. */
+import { drawable } from "./dots.js";
 import { heated } from "./heat.js";
-import { message, once } from "./load.js";
+import { once } from "./load.js";
 import { checkSprite, inked, mix, readGrey } from "./picture.js";
 import { ellipse, nearest, parsePoints } from "./points.js";
 import { written } from "./view.js";
@@ -8,11 +9,11 @@ import { written } from "./view.js";
 export class Layers {
   /**
    * @param {(what: Fetched) => void} changed
-   * @param {(what: string, sentence: string) => void} trouble  "" takes a sentence back
+   * @param {import("./troubles.js").Troubles} troubles
    */
-  constructor(changed, trouble) {
+  constructor(changed, troubles) {
     this.changed = changed;
-    this.trouble = trouble;
+    this.troubles = troubles;
     /** @type {import("./scene.js").Scene["points"]} */
     this.points = null;
     /** @type {{sprite: import("./picture.js").Grey, ink: OffscreenCanvas, colour: string,
@@ -21,20 +22,32 @@ export class Layers {
     /** @type {{grey: import("./picture.js").Grey, ink: OffscreenCanvas, dark: boolean,
      *   meta: import("./heat.js").HeatMeta} | null} */
     this.heat = null;
+    /** @type {typeof this.heat} the field that is the backdrop, drawn as a heat map is */
+    this.field = null;
     /** @type {Set<number>} labels switched off */
     this.hidden = new Set();
-    this.wanted = { points: "", backdrop: "", heat: "" };
+    this.wanted = { points: "", backdrop: "", heat: "", field: "" };
+    /** @type {Map<Fetched, () => void>} how to ask again for what failed */
+    this.missing = new Map();
     this.stopped = false;
   }
 
   /** @param {import("./points.js").PointsMeta | null} meta */
   takePoints(meta) {
     this.fetch("points", meta?.url, "the points", readPoints, (columns) => {
-      const labels = JSON.stringify([meta?.mode, meta?.labels]);
-      const before = JSON.stringify([this.points?.meta.mode, this.points?.meta.labels]);
-      if (labels !== before) this.hidden.clear();
-      this.points = meta && columns && { columns, meta };
+      this.putPoints(columns, meta);
     });
+  }
+
+  /**
+   * @param {import("./points.js").Points | null} columns
+   * @param {import("./points.js").PointsMeta | null} meta
+   */
+  putPoints(columns, meta) {
+    const labels = JSON.stringify([meta?.mode, meta?.labels]);
+    const before = JSON.stringify([this.points?.meta.mode, this.points?.meta.labels]);
+    if (labels !== before) this.hidden.clear();
+    this.points = meta && columns && drawable(columns, meta);
   }
 
   /**
@@ -44,10 +57,28 @@ export class Layers {
   takeBackdrop(meta, colour) {
     this.fetch("backdrop", meta?.url, "the decoded manifold", readPicture, (sprite) => {
       if (meta && sprite) checkSprite(sprite, meta);
-      const old = this.backdrop;
-      const ink = old?.sprite === sprite && old?.colour === colour ? old?.ink : null;
-      this.backdrop = meta && sprite && { sprite, ink: ink ?? inked(sprite, colour), colour, meta };
+      this.putBackdrop(sprite, meta, colour);
     });
+  }
+
+  /**
+   * @param {import("./picture.js").Grey | null} sprite
+   * @param {import("./picture.js").BackdropMeta | null} meta
+   * @param {string} colour
+   */
+  putBackdrop(sprite, meta, colour) {
+    const old = this.backdrop;
+    const ink = old?.sprite === sprite && old?.colour === colour ? old?.ink : null;
+    this.backdrop = meta && sprite && { sprite, ink: ink ?? inked(sprite, colour), colour, meta };
+  }
+
+  /** A replay brings its own points and manifold: what is on its way is not wanted any more. */
+  leaveToReplay() {
+    for (const what of /** @type {const} */ (["points", "backdrop"])) {
+      this.wanted[what] = "";
+      this.missing.delete(what);
+      this.troubles.end(what);
+    }
   }
 
   /**
@@ -56,9 +87,18 @@ export class Layers {
    */
   takeHeat(meta, dark) {
     this.fetch("heat", meta?.url, "the heat map", readPicture, (grey) => {
-      const old = this.heat;
-      const ink = old?.grey === grey && old?.dark === dark ? old?.ink : null;
-      this.heat = meta && grey && { grey, ink: ink ?? heated(grey, dark), dark, meta };
+      this.heat = coloured(this.heat, meta, grey, dark, false);
+    });
+  }
+
+  /**
+   * @param {import("./ground.js").Field | null} meta
+   * @param {boolean} dark
+   */
+  takeField(meta, dark) {
+    if (this.field && this.field.meta.url !== meta?.url) this.field = null;
+    this.fetch("field", meta?.url, "the backdrop", readField, (grey) => {
+      this.field = coloured(this.field, meta, grey, dark, true);
     });
   }
 
@@ -72,17 +112,24 @@ export class Layers {
    */
   async fetch(what, url, name, read, take) {
     this.wanted[what] = url ?? "";
-    let sentence = "";
+    if (url && !this.missing.has(what)) this.troubles.wait(what, name);
     try {
       const thing = url ? await once(url, read) : null;
       if (this.stopped || this.wanted[what] !== (url ?? "")) return;
       take(thing);
+      this.missing.delete(what);
+      this.troubles.end(what);
     } catch (error) {
       if (this.stopped || this.wanted[what] !== url) return;
-      sentence = `Could not load ${name}: ${message(error)}.`;
+      this.missing.set(what, () => this.fetch(what, url, name, read, take));
+      this.troubles.fail(what, `load ${name}`, error);
     }
-    this.trouble(what, sentence);
     this.changed(what);
+  }
+
+  /** Ask again for what failed. */
+  again() {
+    for (const ask of [...this.missing.values()]) ask();
   }
 
   /** Whether a row is switched on in the legend. */
@@ -97,9 +144,19 @@ export class Layers {
    */
   datumAt(place, reach) {
     if (!this.points) return null;
-    const { columns, meta } = this.points;
+    const { columns } = this.points;
     const row = nearest(columns, this.visible, place, reach);
-    if (row < 0) return null;
+    return row < 0 ? null : this.datum(row);
+  }
+
+  /**
+   * What there is to say of a row.
+   * @param {number} row
+   * @returns {Datum | null}
+   */
+  datum(row) {
+    if (!this.points || row >= this.points.columns.count) return null;
+    const { columns, meta } = this.points;
     const value = columns.value[row];
     const byLabel = meta.mode === "label";
     const tip = byLabel ? meta.labels[value] : written(value, 2);
@@ -107,6 +164,7 @@ export class Layers {
     return {
       p: [columns.x[row], columns.y[row]],
       index: columns.index[row],
+      row,
       tip,
       about: `datum ${columns.index[row]}, ${title}: ${tip}`,
       ...ellipse(columns.sxx[row], columns.sxy[row], columns.syy[row]),
@@ -127,14 +185,37 @@ export class Layers {
 }
 
 /**
- * @typedef {"points" | "backdrop" | "heat"} Fetched
- * @typedef {{p: [number, number], index: number, tip: string, about: string,
+ * @typedef {"points" | "backdrop" | "heat" | "field"} Fetched
+ * @typedef {{p: [number, number], index: number, row: number, tip: string, about: string,
  *   major: number, minor: number, angle: number}} Datum
  */
+
+/**
+ * A grey picture in the colours of heat, made once.
+ * @param {Layers["heat"]} old
+ * @param {import("./heat.js").HeatMeta | null} meta
+ * @param {import("./picture.js").Grey | null} grey
+ * @param {boolean} dark
+ * @param {boolean} plain  without the hue
+ */
+function coloured(old, meta, grey, dark, plain) {
+  if (!meta || !grey) return null;
+  const same = old?.grey === grey && old.dark === dark;
+  return { grey, ink: same ? old.ink : heated(grey, dark, plain), dark, meta };
+}
 
 /** @param {Response} response */
 async function readPoints(response) {
   return parsePoints(await response.arrayBuffer());
+}
+
+/**
+ * A field's values, and what its lowest and highest grey stand for if the answer says so.
+ * @param {Response} response
+ */
+async function readField(response) {
+  const range = response.headers.get("x-range")?.split(",").map(Number) ?? null;
+  return { ...(await readPicture(response)), range };
 }
 
 /** @param {Response} response */

@@ -16,8 +16,13 @@ export function buildLegend(root, meta, hidden, changed) {
   title.className = "legend-title";
   title.textContent = meta.title;
   if (meta.title) root.append(title);
-  if (meta.mode === "value") root.append(scale(meta.range));
+  if (meta.mode === "value") root.append(colourBar(VALUE_GRADIENT, meta.range));
   else root.append(switches(meta.labels, hidden, changed));
+  if (!meta.note) return;
+  const note = document.createElement("p");
+  note.className = "points-note";
+  note.textContent = meta.note;
+  root.append(note);
 }
 
 /**
@@ -57,18 +62,24 @@ function switches(labels, hidden, changed) {
   return row;
 }
 
-/** @param {[number, number]} range */
-function scale([lo, hi]) {
+/**
+ * Colours with the numbers they stand for; where there is a unit, it takes the middle.
+ * @param {string} gradient
+ * @param {number[]} range
+ * @param {string} [unit]
+ */
+export function colourBar(gradient, [lo, hi], unit = "") {
   const box = document.createElement("div");
   const bar = document.createElement("div");
   const numbers = document.createElement("div");
   const digits = Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(Math.abs(hi - lo) || 1))));
+  box.className = "colour-bar";
   bar.className = "bar";
-  bar.style.background = VALUE_GRADIENT;
+  bar.style.background = gradient;
   numbers.className = "numbers";
-  for (const value of [lo, (lo + hi) / 2, hi]) {
+  for (const text of [written(lo, digits), unit || written((lo + hi) / 2, digits), written(hi, digits)]) {
     const number = document.createElement("span");
-    number.textContent = written(value, digits);
+    number.textContent = text;
     numbers.append(number);
   }
   box.append(bar, numbers);

@@ -1,6 +1,7 @@
 /** Fetching: each large thing once, and one sentence when it fails. */
 
 const KEPT = 12;
+const BUSY = [502, 503, 504];
 
 /**
  * Answers by URL, newest last. The module outlives the component, so a page that is opened
@@ -9,22 +10,37 @@ const KEPT = 12;
  */
 const answers = new Map();
 
+/** Trouble that may pass, so that asking again is worth while. */
+export class Passing extends Error {
+  /**
+   * @param {string} words
+   * @param {boolean} silent  whether there was no answer at all
+   */
+  constructor(words, silent) {
+    super(words);
+    this.silent = silent;
+  }
+}
+
 /**
  * Fetch, and turn every failure into the rest of the sentence "Could not ...: ".
  * @param {string} url
  * @param {AbortSignal} [signal]
- * @returns {Promise<Response>}
+ * @returns {Promise<Response>} whole: what is read from it next is there already
  */
 export async function get(url, signal) {
   let response;
   try {
-    response = await fetch(url, { signal, credentials: "same-origin" });
+    const answer = await fetch(url, { signal, credentials: "same-origin" });
+    const { headers, status } = answer;
+    response = new Response(await answer.arrayBuffer(), { headers, status });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Error("the server does not answer");
+    throw new Passing("the server does not answer", true);
   }
-  if (!response.ok) throw new Error(await reason(response));
-  return response;
+  if (response.ok) return response;
+  const words = await reason(response);
+  throw BUSY.includes(response.status) ? new Passing(words, false) : new Error(words);
 }
 
 /**

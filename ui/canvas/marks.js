@@ -1,5 +1,6 @@
-/** The marks that move: ellipse and tip under the pointer, picks, path, race, what is in hand. */
+/** The marks that move: tip under the pointer, picks, outlines, race, what is in hand. */
 import { strokeTwice, writeOn } from "./ink.js";
+import { drawOutlines, drawWalker } from "./outlines.js";
 import { drawMark } from "./overlays.js";
 import { pixelsPerUnit, toPixel } from "./view.js";
 
@@ -10,7 +11,7 @@ import { pixelsPerUnit, toPixel } from "./view.js";
  *   frame: import("./view.js").Frame,
  *   theme: import("./colour.js").Theme,
  *   picks: Pick[],
- *   path: [number, number][] | null,
+ *   outlines: import("./outlines.js").Outlines,
  *   hit: import("./layers.js").Datum | null,
  *   places: import("./overlays.js").Mark[],
  *   race: import("./race.js").Race | null,
@@ -30,25 +31,15 @@ export function drawMarks(context, marks) {
   context.clip();
   context.lineJoin = "round";
   context.lineCap = "round";
-  drawPath(context, marks);
+  drawOutlines(context, marks, marks.outlines);
   marks.race?.drawTracks(context, marks);
   drawEllipses(context, marks);
   for (const place of marks.places) drawMark(context, marks, place);
   marks.handle?.draw(context, marks);
   for (const pick of [...marks.picks].reverse()) drawPick(context, marks, pick);
+  drawWalker(context, marks, marks.outlines.walker);
   drawTip(context, marks);
   context.restore();
-}
-
-/**
- * @param {CanvasRenderingContext2D} context
- * @param {Marks} marks
- */
-function drawPath(context, { frame, path, theme, view }) {
-  if (!path || path.length < 2) return;
-  context.beginPath();
-  for (const place of path) context.lineTo(...toPixel(view, frame, place));
-  strokeTwice(context, theme.accent, theme.ground, 2.5);
 }
 
 /**

@@ -18,8 +18,9 @@ export function drawOverlays(context, sheet, { draws, ellipses }) {
   const { frame, theme, view } = sheet;
   context.save();
   if (draws) {
+    const radius = Math.max(2, Math.min(5, 20 / Math.sqrt(draws.points.length))); // a few are large
     for (const place of draws.points) {
-      drawSpot(context, ...toPixel(view, frame, place), 2, draws.colour, theme.ground, 0.75);
+      drawSpot(context, ...toPixel(view, frame, place), radius, draws.colour, theme.ground, 0.75);
     }
   }
   for (const oval of ellipses) drawGaussian(context, sheet, oval, oval.colour, oval.dash);

@@ -12,13 +12,12 @@ import numpy as np
 import streamlit as st
 
 from ui.canvas.bundle import bundle, read
+from ui.serving import component
 
 #: In this order each module comes after those it imports; ``pad.js`` has the default export.
 MODULES = ("colour.js", "brush.js", "padpaint.js", "pad.js")
 
-_component = st.components.v2.component(
-    "pixel_pad", html=read("pad.html"), css=read("pad.css"), js=bundle(*MODULES)
-)
+_component = component("pixel_pad", html=read("pad.html"), css=read("pad.css"), js=bundle(*MODULES))
 
 
 class Pad(NamedTuple):

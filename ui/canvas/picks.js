@@ -1,7 +1,7 @@
 /** The marked places: what the page says, and what was just clicked and it cannot know yet. */
 
 const PATIENCE_MS = 2000;
-const SAME = 1e-6;
+const SAME = 1e-3;
 const ANSWERED = 0.01;
 
 /**
@@ -38,19 +38,20 @@ export class Picks {
    * @param {boolean} shift  the second pick
    */
   choose(p, shift) {
-    this.place(p, shift && this.list.length > 0 ? 1 : 0);
+    this.list = this.moved(p, shift);
     this.sent = { p, until: performance.now() + PATIENCE_MS };
   }
 
   /**
-   * Put one pick somewhere, without expecting an answer.
+   * The picks with one of them elsewhere; the first, as long as there is none.
    * @param {[number, number]} p
-   * @param {number} which
+   * @param {boolean} second
    */
-  place(p, which) {
+  moved(p, second) {
+    const which = second && this.list.length > 0 ? 1 : 0;
     const list = [...this.list];
     list[which] = { p, label: list[which]?.label ?? "AB"[which] };
-    this.list = list;
+    return list;
   }
 
   /**

@@ -1,9 +1,9 @@
 /** Pictures: the sprite of decoded pictures, the mix between four of them, painting one. */
 
 /**
- * @typedef {{pixels: Uint8ClampedArray, height: number, width: number}} Grey
- * @typedef {{url: string, rows: number, cols: number, extent: [number, number, number, number],
- *   tile: [number, number]}} BackdropMeta
+ * @typedef {{pixels: Uint8ClampedArray, height: number, width: number,
+ *   range?: number[] | null}} Grey
+ * @typedef {{url: string, xs: number[], ys: number[], tile: [number, number]}} BackdropMeta
  */
 
 /**
@@ -15,6 +15,8 @@ export async function readGrey(blob) {
   const image = await createImageBitmap(blob, {
     colorSpaceConversion: "none",
     premultiplyAlpha: "none",
+  }).catch(() => {
+    throw new Error("what came is no picture");
   });
   const { width, height } = image;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
@@ -33,9 +35,28 @@ export async function readGrey(blob) {
  * @param {BackdropMeta} meta
  */
 export function checkSprite(sprite, meta) {
-  if (sprite.width !== meta.cols * meta.tile[1] || sprite.height !== meta.rows * meta.tile[0]) {
+  const [h, w] = meta.tile;
+  if (sprite.width !== meta.xs.length * w || sprite.height !== meta.ys.length * h) {
     throw new Error("it has an unexpected size");
   }
+}
+
+/**
+ * Between which two nodes a number lies: the first one's index, and how far it is to the second.
+ * @param {number[]} nodes  rising
+ * @param {number} value
+ * @returns {{index: number, share: number} | null} null outside
+ */
+export function between(nodes, value) {
+  if (nodes.length === 1) return { index: 0, share: 0 };
+  let [low, high] = [0, nodes.length - 1];
+  if (!(value >= nodes[low] && value <= nodes[high])) return null;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (value < nodes[middle]) high = middle;
+    else low = middle;
+  }
+  return { index: low, share: (value - nodes[low]) / (nodes[high] - nodes[low]) };
 }
 
 /**
@@ -46,28 +67,25 @@ export function checkSprite(sprite, meta) {
  * @returns {Grey | null}
  */
 export function mix(sprite, meta, [x, y]) {
-  const { rows, cols } = meta;
-  const [x0, x1, y0, y1] = meta.extent;
   const [h, w] = meta.tile;
-  const u = cols > 1 ? ((x - x0) / (x1 - x0)) * (cols - 1) : 0;
-  const v = rows > 1 ? ((y1 - y) / (y1 - y0)) * (rows - 1) : 0;
-  if (!(u >= 0 && v >= 0 && u <= cols - 1 && v <= rows - 1)) return null;
-  const c = Math.min(Math.max(0, cols - 2), Math.floor(u));
-  const r = Math.min(Math.max(0, rows - 2), Math.floor(v));
-  const right = cols > 1 ? w : 0;
-  const down = rows > 1 ? h * sprite.width : 0;
-  const [a, b] = [u - c, v - r];
+  const column = between(meta.xs, x);
+  const row = between(meta.ys, y);
+  if (!column || !row) return null;
+  const right = meta.xs.length > 1 ? w : 0;
+  const up = meta.ys.length > 1 ? -h * sprite.width : 0;
+  const [a, b] = [column.share, row.share];
   const weights = [(1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b];
+  const [left, top] = [column.index * w, (meta.ys.length - 1 - row.index) * h];
   const pixels = new Uint8ClampedArray(h * w);
   const from = sprite.pixels;
   for (let i = 0; i < h; i++) {
-    let at = (r * h + i) * sprite.width + c * w;
+    let at = (top + i) * sprite.width + left;
     for (let j = 0; j < w; j++, at++) {
       pixels[i * w + j] =
         weights[0] * from[at] +
         weights[1] * from[at + right] +
-        weights[2] * from[at + down] +
-        weights[3] * from[at + down + right];
+        weights[2] * from[at + up] +
+        weights[3] * from[at + up + right];
     }
   }
   return { pixels, height: h, width: w };
@@ -76,20 +94,27 @@ export function mix(sprite, meta, [x, y]) {
 /**
  * Show a picture at its own size; CSS enlarges it without smoothing.
  * @param {HTMLCanvasElement} canvas
- * @param {Grey} grey
+ * @param {Grey | ImageData} picture
  */
-export function paint(canvas, grey) {
-  if (canvas.width !== grey.width || canvas.height !== grey.height) {
-    canvas.width = grey.width;
-    canvas.height = grey.height;
-    canvas.style.aspectRatio = `${grey.width} / ${grey.height}`;
+export function paint(canvas, picture) {
+  const { height, width } = picture;
+  if (canvas.width !== width || canvas.height !== height) {
+    canvas.width = width;
+    canvas.height = height;
+    canvas.style.aspectRatio = `${width} / ${height}`;
   }
-  const image = new ImageData(grey.width, grey.height);
-  for (let i = 0; i < grey.pixels.length; i++) {
-    image.data.fill(grey.pixels[i], 4 * i, 4 * i + 3);
+  const image = picture instanceof ImageData ? picture : opaque(picture);
+  canvas.getContext("2d", { willReadFrequently: true })?.putImageData(image, 0, 0);
+}
+
+/** @param {Grey} grey */
+function opaque({ height, pixels, width }) {
+  const image = new ImageData(width, height);
+  for (let i = 0; i < pixels.length; i++) {
+    image.data.fill(pixels[i], 4 * i, 4 * i + 3);
     image.data[4 * i + 3] = 255;
   }
-  canvas.getContext("2d", { willReadFrequently: true })?.putImageData(image, 0, 0);
+  return image;
 }
 
 /**

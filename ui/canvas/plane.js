@@ -1,23 +1,26 @@
 /** The latent plane: keeps the parts together and talks to Streamlit. */
 import { Camera } from "./camera.js";
+import { Chosen } from "./chosen.js";
 import { readTheme } from "./colour.js";
+import { marksOf, sceneOf } from "./compose.js";
 import { listen } from "./gestures.js";
+import { watchWebgl } from "./gl.js";
+import { Ground } from "./ground.js";
 import { Handle } from "./handle.js";
 import { handlersOf } from "./hands.js";
+import { Hover } from "./hover.js";
+import { Lasso } from "./lasso.js";
 import { Layers } from "./layers.js";
 import { buildLegend } from "./legend.js";
 import { drawMarks } from "./marks.js";
 import { Panel } from "./panel.js";
 import { Picks } from "./picks.js";
 import { Race } from "./race.js";
+import { Replay } from "./replay.js";
 import { drawScene } from "./scene.js";
 import { Shown } from "./shown.js";
 import { Surface } from "./surface.js";
-import { written } from "./view.js";
-
-const REACH = 8;
-const PICK_DELAY_MS = 250;
-const ACTS = ["Click to decode.", "Enter decodes."];
+import { Troubles } from "./troubles.js";
 
 export class Plane {
   /** @param {ParentNode} root */
@@ -33,12 +36,14 @@ export class Plane {
     this.data = /** @type {any} */ (null);
     this.api = /** @type {any} */ (null);
     this.theme = readTheme(this.root);
-    this.panel = new Panel(root);
-    this.picks = new Picks((moved) => this.picksTaken(moved));
-    this.layers = new Layers(
-      (what) => this.layerTaken(what),
-      (what, sentence) => this.panel.trouble(what, sentence),
-    );
+    this.troubles = new Troubles(find(".status"), () => {
+      this.layers.again();
+      this.replay.film.again();
+      this.chosen.again();
+    });
+    this.panel = new Panel(root, this.troubles);
+    this.picks = new Picks((moved) => this.chosen.picksTaken(moved));
+    this.layers = new Layers((what) => this.layerTaken(what), this.troubles);
     this.camera = new Camera(
       (moved) => {
         this.root.classList.toggle("moved", moved);
@@ -57,21 +62,26 @@ export class Plane {
       ({ label }) => this.shown.on(`track ${label}`),
       () => this.redraw(false),
     );
-    this.shown = new Shown(find(".layers"), () => {
+    this.ground = new Ground(find(".ground"), () => {
+      this.layers.takeField(this.ground.field, this.theme.dark);
+      this.redraw();
+    });
+    this.shown = new Shown(find(".layers"), this.ground, () => {
       this.race.draw();
       this.redraw();
     });
-    /** @type {[number, number] | null} */
-    this.pointer = null;
-    /** @type {[number, number] | null} a pixel whose decoded picture stays until it is left */
-    this.clicked = null;
-    /** @type {[number, number] | null} where the keys have moved the pick, not decoded yet */
-    this.pending = null;
-    /** @type {import("./layers.js").Datum | null} */
-    this.hit = null;
-    /** Where the resting picture was decoded, and by which URL. */
-    this.resting = { p: /** @type {[number, number] | null} */ (null), by: "" };
-    this.lastPick = /** @type {object | null} */ (null);
+    this.lasso = new Lasso(
+      find(".lasso"),
+      this.canvas,
+      this.camera,
+      () => this.redraw(false),
+      (loop) => this.api.setTriggerValue("lasso", loop),
+    );
+    /** @type {[number, number] | null} the place whose picture a flipbook shows */
+    this.walker = null;
+    this.hover = new Hover(this);
+    this.chosen = new Chosen(this);
+    this.replay = new Replay(find(".replay"), this);
     this.sceneStale = true;
     this.drawing = 0;
     this.life = new AbortController();
@@ -79,6 +89,10 @@ export class Plane {
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.stage);
     window.addEventListener("resize", () => this.layout(), { signal });
+    window.addEventListener("online", () => this.troubles.poke(), { signal });
+    this.root.addEventListener("pointermove", () => this.troubles.poke(), { signal });
+    watchWebgl(() => this.redraw(), signal);
+    document.addEventListener("latent-walk", (event) => this.walk(event), { signal });
     listen(this.canvas, handlersOf(this), signal);
     find(".reset").addEventListener("click", () => this.camera.reset(), { signal });
   }
@@ -87,8 +101,8 @@ export class Plane {
   stop() {
     this.life.abort();
     this.observer.disconnect();
-    const { camera, handle, layers, panel, picks, race } = this;
-    for (const part of [camera, handle, layers, panel, picks, race]) part.stop();
+    const { camera, handle, layers, panel, picks, race, replay, troubles } = this;
+    for (const part of [camera, handle, layers, panel, picks, race, replay, troubles]) part.stop();
     cancelAnimationFrame(this.drawing);
   }
 
@@ -104,115 +118,49 @@ export class Plane {
     this.theme = readTheme(this.root);
     this.root.style.setProperty("--height", `${data.height}px`);
     this.root.classList.toggle("undecoded", data.decode === null);
+    const [across, upwards] = data.axes;
+    this.canvas.ariaLabel = `Latent plane: ${across} to the right, ${upwards} upwards`;
     if (before?.view_key !== data.view_key) {
       this.camera.begin(data.view);
-      if (before && !data.picks.length) this.forget();
+      if (before && !data.picks.length) this.chosen.forget();
     }
-    this.layers.takePoints(data.points);
-    this.layers.takeBackdrop(data.backdrop, this.theme.ink);
+    if (!this.replay.take(data.replay ?? null)) {
+      this.layers.takePoints(data.points);
+      this.layers.takeBackdrop(data.backdrop, this.theme.ink);
+    }
     this.layers.takeHeat(data.heat ?? null, this.theme.dark);
     this.shown.take(data, this.theme.dark);
+    this.layers.takeField(this.ground.field, this.theme.dark);
     this.race.take(data.race ?? null, this.theme);
     this.handle.receive(data.handle ?? null);
     this.picks.receive(data.picks);
-    if (this.resting.p && this.resting.by !== data.decode) this.decode(this.resting.p, "");
+    this.lasso.take(data.lasso ?? null, data.polygons ?? []);
+    this.chosen.refresh();
     this.layout();
-  }
-
-  /** Another space: what was picked in the last one means nothing here. */
-  forget() {
-    this.resting = { p: null, by: "" };
-    this.pending = this.pointer = this.clicked = this.hit = null;
-    this.panel.forget();
   }
 
   /** @param {import("./layers.js").Fetched} what */
   layerTaken(what) {
-    if (what === "backdrop" && !this.data.decode && this.resting.p) this.decode(this.resting.p, "");
+    if (what === "backdrop") this.chosen.remix();
+    if (what === "field") {
+      this.ground.measure(this.layers.field?.grey.range ?? null, this.theme.dark);
+    }
     if (what === "points") {
       const meta = this.layers.points?.meta ?? null;
       const legendOf = JSON.stringify(meta && { ...meta, url: "" });
       if (legendOf !== this.legendOf) {
         this.legendOf = legendOf;
-        this.hit = null;
+        this.hover.hit = null;
         buildLegend(this.legend, meta, this.layers.hidden, () => this.redraw());
       }
     }
     this.redraw();
   }
 
-  /** @param {boolean} moved */
-  picksTaken(moved) {
-    this.pending = null;
-    if (moved && this.picks.current) this.decode(this.picks.current, "");
+  /** A flipbook shows another picture. @param {any} event */
+  walk({ detail }) {
+    this.walker = detail.p;
     this.redraw(false);
-  }
-
-  /**
-   * Mark a place (or the datum there), decode it, then tell the page.
-   * @param {[number, number]} place
-   * @param {boolean} shift
-   */
-  async commit(place, shift) {
-    const hit = this.datumAt(place);
-    const [x, y] = hit?.p ?? place;
-    const p = /** @type {[number, number]} */ ([Number(x.toFixed(6)), Number(y.toFixed(6))]);
-    const pick = { p, index: hit?.index ?? null, shift };
-    this.lastPick = pick;
-    this.pending = this.pointer = null;
-    this.hit = hit;
-    this.picks.choose(p, shift);
-    const slow = new Promise((done) => setTimeout(done, PICK_DELAY_MS));
-    await Promise.race([this.decode(p, hit?.about ?? ""), slow]);
-    if (this.lastPick === pick && !this.life.signal.aborted) this.api.setTriggerValue("pick", pick);
-  }
-
-  /**
-   * Fetch the exact picture of a place; the mix stands in for it, and where the page names no
-   * decoder (the weights of a past epoch are gone) the mix is all there is.
-   * @param {[number, number]} p
-   * @param {string} about
-   */
-  async decode(p, about) {
-    const by = this.data.decode;
-    this.resting = { p, by };
-    const words = { z: this.words(p), about };
-    if (!by) {
-      this.panel.settle(this.layers.preview(p), words);
-      this.redraw(false);
-      this.describe();
-      return;
-    }
-    const done = this.panel.decode(`${by}&p=${p[0]},${p[1]}`, words, this.layers.preview(p));
-    this.redraw(false);
-    await done;
-    this.describe();
-  }
-
-  /** @param {[number, number]} place */
-  datumAt(place) {
-    return this.shown.on("points") ? this.layers.datumAt(place, REACH / this.camera.unit) : null;
-  }
-
-  /** @param {[number, number]} place */
-  words(place) {
-    const [a, b] = this.data.axes;
-    return `${a} = ${written(place[0], 2)}, ${b} = ${written(place[1], 2)}`;
-  }
-
-  /** Show what lies under the pointer or the moved pick; without either, the decoded picture. */
-  describe() {
-    const place = this.pointer ? this.camera.place(this.pointer) : this.pending;
-    if (!place) {
-      this.panel.rest();
-      return;
-    }
-    this.hit = this.datumAt(place);
-    const grey = this.layers.preview(place);
-    const act = this.data.decode === null ? "" : ACTS[this.pointer ? 0 : 1];
-    const about = this.hit?.about ?? (grey ? "" : act);
-    const words = { z: this.words(place), about };
-    this.panel.show(grey, grey ? "Preview" : "", words, !this.pointer);
   }
 
   /** Follow the size of the stage. */
@@ -237,31 +185,11 @@ export class Plane {
   }
 
   draw() {
-    const { layers, pending, picks, shown, theme } = this;
-    const { axes, draws, ellipses, marks, path } = this.data;
-    const { frame, view } = this.camera;
     const [scene, moving] = this.surfaces;
-    this.describe();
-    if (this.sceneStale) {
-      this.sceneStale = false;
-      const overlays = {
-        draws: shown.on("draws") ? (draws ?? null) : null,
-        ellipses: (ellipses ?? []).filter((/** @type {any} */ e) => shown.on(`ellipse ${e.label}`)),
-      };
-      const points = shown.on("points") ? layers.points : null;
-      const backdrop = shown.on("backdrop") ? layers.backdrop : null;
-      const heat = shown.on("heat") ? layers.heat : null;
-      const { visible } = layers;
-      const all = { view, frame, theme, axes, points, visible, backdrop, heat, overlays };
-      drawScene(scene.clear(), all, scene.ratio);
-    }
-    const moved = pending && { p: pending, label: picks.list[0]?.label ?? "A" };
-    const list = moved ? [moved, ...picks.list.slice(1)] : picks.list;
-    const race = this.race.data && this.race;
-    const handle = shown.on("handle") ? this.handle : null;
-    const places = marks ?? [];
-    const all = { view, frame, theme, picks: list, path, hit: this.hit, places, race, handle };
-    drawMarks(moving.clear(), all);
+    this.hover.describe();
+    if (this.sceneStale) drawScene(scene.clear(), sceneOf(this), scene.ratio);
+    this.sceneStale = false;
+    drawMarks(moving.clear(), marksOf(this));
   }
 }
 

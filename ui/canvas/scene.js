@@ -2,12 +2,13 @@
 import { drawDots } from "./dots.js";
 import { drawHeat } from "./heat.js";
 import { drawOverlays } from "./overlays.js";
+import { drawTiles } from "./tiles.js";
 import { pixelsPerUnit, ticks, toPixel } from "./view.js";
 
-const SMALLEST_TILE = 24;
 const TEXT_SIZE = 14;
-/** How much of the points is seen before a heat map, so that both are. */
+/** How much of the points is seen before a heat map or a field, so that both are. */
 const POINTS_ON_HEAT = 0.4;
+const POINTS_ON_FIELD = 0.75;
 
 /**
  * @typedef {{
@@ -15,10 +16,13 @@ const POINTS_ON_HEAT = 0.4;
  *   frame: import("./view.js").Frame,
  *   theme: import("./colour.js").Theme,
  *   axes: [string, string],
+ *   unit?: string,
+ *   prior?: boolean,
  *   points: {columns: import("./points.js").Points, meta: import("./points.js").PointsMeta} | null,
- *   visible: (row: number) => boolean,
+ *   hidden: Set<number>,
  *   backdrop: {ink: OffscreenCanvas, meta: import("./picture.js").BackdropMeta} | null,
  *   heat: {ink: OffscreenCanvas, meta: import("./heat.js").HeatMeta} | null,
+ *   field: {ink: OffscreenCanvas, meta: import("./heat.js").HeatMeta} | null,
  *   overlays: import("./overlays.js").Overlays,
  * }} Scene
  */
@@ -45,59 +49,23 @@ export function frameOf(width, height) {
  * @param {number} ratio  device pixels per CSS pixel
  */
 export function drawScene(context, scene, ratio) {
-  const { frame, points, theme, view, visible } = scene;
+  const { frame, hidden, points, theme, view } = scene;
   context.save();
   context.beginPath();
   context.rect(frame.left, frame.top, frame.width, frame.height);
   context.clip();
-  drawBackdrop(context, scene, ratio);
-  drawHeat(context, scene);
+  drawTiles(context, scene, ratio);
+  drawHeat(context, scene, scene.field);
+  drawHeat(context, scene, scene.heat);
   if (points) {
-    context.globalAlpha = scene.heat ? POINTS_ON_HEAT : 1;
-    drawDots(context, points, visible, view, frame, theme.dark, ratio);
+    context.globalAlpha = scene.heat ? POINTS_ON_HEAT : scene.field ? POINTS_ON_FIELD : 1;
+    drawDots(context, points, hidden, view, frame, theme.dark, ratio);
     context.globalAlpha = 1;
   }
-  drawPrior(context, scene);
+  if (scene.prior !== false) drawPrior(context, scene);
   drawOverlays(context, scene, scene.overlays);
   context.restore();
   drawAxes(context, scene);
-}
-
-/**
- * Draw the decoded pictures at their places, as many of them as can be told apart.
- * @param {CanvasRenderingContext2D} context
- * @param {Scene} scene
- * @param {number} ratio
- */
-function drawBackdrop(context, { backdrop, frame, heat, points, theme, view }, ratio) {
-  if (!backdrop) return;
-  const { extent, rows, cols, tile } = backdrop.meta;
-  const unit = pixelsPerUnit(view, frame);
-  const dx = cols > 1 ? ((extent[1] - extent[0]) / (cols - 1)) * unit : tile[1];
-  const dy = rows > 1 ? ((extent[3] - extent[2]) / (rows - 1)) * unit : tile[0];
-  let stride = 1;
-  while (stride * Math.min(dx, dy) < SMALLEST_TILE && stride < Math.max(rows, cols)) stride *= 2;
-  const scale = stride * Math.min(dx / tile[1], dy / tile[0]);
-  const [w, h] = [tile[1] * scale, tile[0] * scale];
-  const [left, top] = toPixel(view, frame, [extent[0], extent[3]]);
-  const snap = (/** @type {number} */ v) => Math.round(v * ratio) / ratio;
-  context.save();
-  context.globalAlpha = points || heat ? (theme.dark ? 0.36 : 0.38) : 0.9;
-  context.imageSmoothingEnabled = scale * ratio < 4;
-  context.imageSmoothingQuality = "medium";
-  for (let r = ((rows - 1) >> 1) % stride; r < rows; r += stride) {
-    const y = top + r * dy;
-    if (y + h / 2 < frame.top || y - h / 2 > frame.top + frame.height) continue;
-    for (let c = ((cols - 1) >> 1) % stride; c < cols; c += stride) {
-      const x = left + c * dx;
-      if (x + w / 2 < frame.left || x - w / 2 > frame.left + frame.width) continue;
-      const [px, py] = [snap(x - w / 2), snap(y - h / 2)];
-      const [qx, qy] = [snap(x + w / 2), snap(y + h / 2)];
-      const [sx, sy] = [c * tile[1], r * tile[0]];
-      context.drawImage(backdrop.ink, sx, sy, tile[1], tile[0], px, py, qx - px, qy - py);
-    }
-  }
-  context.restore();
 }
 
 /**
@@ -143,7 +111,7 @@ function drawPrior(context, { frame, theme, view }) {
  * @param {CanvasRenderingContext2D} context
  * @param {Scene} scene
  */
-function drawAxes(context, { axes, frame, theme, view }) {
+function drawAxes(context, { axes, frame, theme, unit, view }) {
   const right = frame.left + frame.width;
   const bottom = frame.top + frame.height;
   context.save();
@@ -168,14 +136,14 @@ function drawAxes(context, { axes, frame, theme, view }) {
     context.fillRect(frame.left - 5, Math.round(py), 5, 1);
     if (py > frame.top + 6 && py < bottom - 6) context.fillText(text, frame.left - 9, py);
   }
-  const wide = frame.width > 380;
-  const unit = wide ? " (standard deviations of the prior)" : " (sd of the prior)";
-  const tall = frame.height > 380 ? unit : " (sd of the prior)";
+  const short = unit ?? " (sd of the prior)";
+  const long = unit ?? " (standard deviations of the prior)";
   context.textAlign = "center";
   context.textBaseline = "alphabetic";
-  context.fillText(axes[0] + unit, frame.left + frame.width / 2, bottom + 46);
+  const [wide, tall] = [frame.width > 380, Math.min(frame.width, frame.height) > 380];
+  context.fillText(axes[0] + (wide ? long : short), frame.left + frame.width / 2, bottom + 46);
   context.translate(18, frame.top + frame.height / 2);
   context.rotate(-Math.PI / 2);
-  context.fillText(axes[1] + tall, 0, 0);
+  context.fillText(axes[1] + (tall ? long : short), 0, 0);
   context.restore();
 }

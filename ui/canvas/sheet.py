@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import streamlit as st
+from ui.serving import component
 
 _JS = """
 /** Shows the sheet at data.url and reports the clicked cell.
- * @typedef {{url: string, rows: number, columns: number, alt: string, chosen: ?number[]}} Data
+ * @typedef {{url: string, rows: number, columns: number, alt: string, chosen: ?number[],
+ *   row_names: string[], column_names: string[]}} Data
  * @param {{data: Data, parentElement: HTMLElement, setTriggerValue: Function}} component */
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function render({ data, parentElement, setTriggerValue }) {
   const image = parentElement.querySelector("img");
   const mark = parentElement.querySelector(".mark");
   image.alt = data.alt;
+  const names = (where, words) => parentElement.querySelector(where).replaceChildren(
+    ...words.map((word) => Object.assign(document.createElement("span"), { textContent: word })));
+  names(".row-names", data.row_names);
+  names(".column-names", data.column_names);
   const lines = parentElement.querySelector(".lines");
   lines.style.backgroundSize = `${100 / data.columns}% ${100 / data.rows}%`;
   if (image.getAttribute("src") !== data.url) image.src = data.url;
@@ -41,6 +47,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
 """
 
 _CSS = """
+.named { display: grid; grid-template-columns: auto 1fr; font: 14px/1.2 var(--st-font, sans-serif);
+  color: var(--st-text-color); font-variant-numeric: tabular-nums; }
+.row-names, .column-names { display: flex; }
+.row-names { flex-direction: column; }
+.column-names { grid-column: 2; }
+.named span { flex: 1 1 0; min-width: 0; min-height: 0; display: flex; align-items: center;
+  justify-content: center; white-space: nowrap; }
+.row-names span { justify-content: end; padding-right: 8px; }
+.column-names span { padding-bottom: 4px; }
 .sheet { position: relative; width: 100%; line-height: 0; }
 img { width: 100%; image-rendering: pixelated; cursor: crosshair; border-radius: 4px; }
 img:focus-visible { outline: 3px solid var(--st-primary-color); }
@@ -51,17 +66,26 @@ img:focus-visible { outline: 3px solid var(--st-primary-color); }
 .lines, .mark { pointer-events: none; }
 """
 
-_component = st.components.v2.component(
+_component = component(
     "picture_sheet",
-    html='<div class="sheet"><img tabindex="0" data-testid="sheet"><div class="lines"></div>'
-    '<div class="mark"></div></div>',
+    html='<div class="named"><div class="column-names"></div><div class="row-names"></div>'
+    '<div class="sheet"><img tabindex="0" data-testid="sheet"><div class="lines"></div>'
+    '<div class="mark"></div></div></div>',
     css=_CSS,
     js=_JS,
 )
 
 
 def sheet(
-    key: str, *, url: str, rows: int, columns: int, alt: str, chosen: tuple[int, int] | None = None
+    key: str,
+    *,
+    url: str,
+    rows: int,
+    columns: int,
+    alt: str,
+    chosen: tuple[int, int] | None = None,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
 ) -> tuple[int, int] | None:
     """Shows a picture of rows by columns cells; the cell (row, column) clicked now, or None.
 
@@ -72,6 +96,8 @@ def sheet(
         columns: Cells from left to right.
         alt: What the picture shows, for those who cannot see it.
         chosen: The cell to mark.
+        row_names: What stands to the left of each row; nothing if there are none.
+        column_names: What stands above each column.
 
     Returns:
         The cell that was clicked, or reached with an arrow key, in this run of the script.
@@ -82,6 +108,8 @@ def sheet(
         "columns": columns,
         "alt": alt,
         "chosen": chosen,
+        "row_names": list(row_names),
+        "column_names": list(column_names),
     }
     cell = _component(key=key, data=data, on_cell_change=lambda: None).cell
     return (int(cell["row"]), int(cell["column"])) if cell else None

@@ -10,26 +10,33 @@ const HELP =
  */
 
 /**
- * What the page's data have layers for; none where there are only points and manifold.
+ * What the page's data have layers for.
  * @param {any} data
  * @returns {Item[]}
  */
 function itemsOf(data) {
-  const { backdrop, draws, ellipses, handle, heat, layers, marks, points, race } = data;
-  if (![heat, draws, handle, race, ellipses?.length, marks?.length].some(Boolean)) return [];
+  const { backdrop, draws, ellipses, handle, heat, layers, points, race } = data;
+  const { paths = [], polygons = [] } = data;
   /** @type {Item[]} */
   const items = [];
-  const add = (/** @type {Item} */ item) => items.push(item);
+  const add = (/** @type {Item} */ item) =>
+    items.some(({ name }) => name === item.name) || items.push(item);
   const plain = { look: /** @type {"plain"} */ ("plain"), colour: "" };
   if (heat && layers.heat !== false) add({ name: "heat", text: heat.title, look: "heat", colour: "" });
   if (points && layers.points) add({ name: "points", text: "Data points", ...plain });
-  if (backdrop && layers.backdrop) add({ name: "backdrop", text: "Decoded pictures", ...plain });
+  if (heat && backdrop && layers.backdrop) add({ name: "backdrop", text: "Decoded pictures", ...plain });
   if (draws) add({ name: "draws", text: draws.label, look: "dot", colour: draws.colour });
   for (const { colour, dash, label } of ellipses ?? []) {
     add({ name: `ellipse ${label}`, text: label, look: dash ? "dash" : "line", colour });
   }
   for (const { colour, label } of race?.tracks ?? []) {
     add({ name: `track ${label}`, text: label, look: "line", colour });
+  }
+  for (const { colour, dash, label } of paths) {
+    add({ name: `path ${label}`, text: label, look: dash ? "dash" : "line", colour });
+  }
+  for (const { colour, label } of polygons) {
+    add({ name: `polygon ${label}`, text: label, look: "line", colour });
   }
   const { colour, label } = handle ?? {};
   if (handle) add({ name: "handle", text: label, look: "line", colour, help: HELP });
@@ -39,10 +46,12 @@ function itemsOf(data) {
 export class Shown {
   /**
    * @param {HTMLElement} root
+   * @param {import("./ground.js").Ground} ground
    * @param {() => void} changed
    */
-  constructor(root, changed) {
+  constructor(root, ground, changed) {
     this.root = root;
+    this.ground = ground;
     this.changed = changed;
     /** @type {Map<string, boolean>} what was switched by hand */
     this.switched = new Map();
@@ -51,13 +60,15 @@ export class Shown {
   }
 
   /**
-   * Whether a layer is on. Where there is a heat map, the decoded pictures wait to be asked for.
+   * Whether a layer is on. The decoded pictures are one of several backdrops; where there is a
+   * heat map, they wait to be asked for.
    * @param {string} name
    * @returns {boolean}
    */
   on(name) {
     if (this.data?.layers[name] === false) return false;
-    return this.switched.get(name) ?? (name !== "backdrop" || !this.data?.heat);
+    if (name === "backdrop" && !this.data?.heat) return this.ground.name === "backdrop";
+    return this.switched.get(name) ?? name !== "backdrop";
   }
 
   /**
@@ -66,6 +77,7 @@ export class Shown {
    */
   take(data, dark) {
     this.data = data;
+    this.ground.take(data, dark);
     const items = itemsOf(data);
     const text = JSON.stringify([items, dark]);
     if (text === this.built) return;

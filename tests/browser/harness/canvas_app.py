@@ -12,9 +12,18 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ui import serving
+from ui.packing import packed
+
 SIDE = 28
 GRID = 41
 EXTENT = (-4.0, 4.0, -4.0, 4.0)
+
+
+def nodes(bent: bool) -> np.ndarray:
+    """The grid's columns, and its rows: evenly from -4 to 4, or denser in the middle."""
+    t = np.linspace(-1, 1, GRID)
+    return 4 * (np.sinh(1.5 * t) / np.sinh(1.5) if bent else t)
 
 
 def picture(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -48,10 +57,22 @@ def sprite(request: Request) -> Response:
     """Answer the mosaic, largest y first."""
     if request.query_params.get("fail") == "1":
         return PlainTextResponse("the grid is not there yet.", status_code=503)
-    xs = np.linspace(EXTENT[0], EXTENT[1], GRID)
-    ys = np.linspace(EXTENT[3], EXTENT[2], GRID)
-    tiles = picture(*np.meshgrid(xs, ys))
+    side = nodes(request.query_params.get("bent") == "1")
+    tiles = picture(*np.meshgrid(side, side[::-1]))
     return png(tiles.transpose(0, 2, 1, 3).reshape(GRID * SIDE, GRID * SIDE))
+
+
+def field(request: Request) -> Response:
+    """Answer values that rise from left to right, or from below: black is lo, white is hi."""
+    if request.query_params.get("fail") == "1":
+        return PlainTextResponse("this decoder has no metric.", status_code=400)
+    rise = np.round(np.linspace(0, 255, 33)).astype(np.uint8)
+    across = np.tile(rise, (33, 1))
+    if request.query_params["of"] != "across":
+        return png(across.T[::-1].copy())
+    answer = png(across)
+    answer.headers["X-Range"] = "-3.5,1.25"
+    return answer
 
 
 def points(request: Request) -> Response:
@@ -68,16 +89,17 @@ def points(request: Request) -> Response:
     scale_x, scale_y = 0.05 + 0.1 * rng.random((2, n))
     sxy = 0.6 * scale_x * scale_y
     value = label if request.query_params.get("mode") != "value" else -140 - 12 * np.hypot(x, y)
-    columns = [x, y, scale_x**2, sxy, scale_y**2, value, np.arange(n)]
-    body = np.concatenate([np.asarray(c, "<f4") for c in columns]).tobytes()
+    body = packed(np.stack([x, y], 1), np.stack([scale_x**2, sxy, scale_y**2], 1), value)
     return Response(body, media_type="application/octet-stream")
 
 
 app = st.App(
     "canvas_page.py",
     routes=[
+        serving.route,
         Route("/api/decode", decode),
         Route("/api/sprite", sprite),
         Route("/api/points", points),
+        Route("/api/field", field),
     ],
 )

@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ui import serving
+
 NODES = 161
 EXTENT = (-4.0, 4.0, -4.0, 4.0)
 
@@ -32,6 +34,7 @@ def heat(request: Request) -> Response:
 app = st.App(
     "layers_page.py",
     routes=[
+        serving.route,
         Route("/api/decode", decode),
         Route("/api/sprite", sprite),
         Route("/api/points", points),

@@ -107,9 +107,8 @@ result = plane(
         else None,
         "backdrop": {
             "url": "/api/sprite",
-            "rows": 41,
-            "cols": 41,
-            "extent": [-4, 4, -4, 4],
+            "xs": np.linspace(-4, 4, 41).tolist(),
+            "ys": np.linspace(-4, 4, 41).tolist(),
             "tile": [28, 28],
         }
         if asked.get("backdrop", "1") == "1"
@@ -119,7 +118,7 @@ result = plane(
         "view": [-4, 4, -4, 4],
         "view_key": "one",
         "picks": state["picks"],
-        "path": None,
+        "paths": [],
         "layers": {"points": True, "backdrop": True},
         **{name: layers[name] for name in wanted if name in layers},
     },

@@ -1,0 +1,9 @@
+"""A small app around pad_page.py: all that it needs is the code of the component."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui import serving
+
+app = st.App("pad_page.py", routes=[serving.route])
