@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,9 @@ from tests.browser.chromium import FLAGS, find  # noqa: E402
 
 RUN = "mnist-2d"
 OPTIONS = ("--server.headless", "true", "--server.port")
-PORT = 8787
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+    PORT = probe.getsockname()[1]  # one that nobody listens on
 
 #: Resolves with the milliseconds from the next pointer release to “Decoded” painted.
 WATCH_CLICK = """() => new Promise((resolve) => {

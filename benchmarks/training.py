@@ -101,14 +101,14 @@ class Contestant(threading.Thread):
 def in_turn(run_epoch: Callable) -> Callable:
     """``train.run_epoch`` for contestants: before asking whether to stop, it waits its turn."""
 
-    def run_epoch_in_turn(trainer: train.Trainer, x: Tensor, should_stop, report) -> bool:
+    def run_epoch_in_turn(trainer: train.Trainer, x: Tensor, should_stop, *rest) -> bool:
         contestant = threading.current_thread()
 
         def wait_then_ask() -> bool:
             contestant.turn(min(BATCH, len(x) - trainer.position.step * BATCH))
             return should_stop()
 
-        return run_epoch(trainer, x, wait_then_ask, report)
+        return run_epoch(trainer, x, wait_then_ask, *rest)
 
     return run_epoch_in_turn
 

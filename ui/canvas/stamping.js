@@ -1,7 +1,7 @@
 /**
  * Points without a graphics processor: every dot is copied by hand into one picture, the uppermost
  * first, so that what is covered already costs a look and no more. Sixty thousand dots take about
- * 6 ms so, where as many `drawImage` calls take 400 and WebGL in software 80.
+ * 6 ms so; as many calls of `drawImage` take some 400, and WebGL in software some 80.
  */
 
 let copied = { of: "", offsets: new Int32Array(0), inks: new Uint32Array(0) };
