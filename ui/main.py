@@ -11,7 +11,7 @@ from ui import sidebar
 from ui.widgets import PAGES
 
 HERE = Path(__file__).parent
-#: Its bytes, not its address: browsers fetch an icon again whenever the address of the page changes.
+#: Its bytes, not its address: a browser fetches an icon again whenever the page's address changes.
 ICON = "data:image/png;base64," + base64.b64encode((HERE / "icon.png").read_bytes()).decode()
 
 st.set_page_config(page_title="ELBO Room", page_icon=ICON, layout="wide")

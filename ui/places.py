@@ -221,9 +221,7 @@ def plane_data(view: View) -> dict[str, Any]:
         },
         "backdrop": _backdrop(view, ask | through, radius),
         "fields": fields.offered(ask | through, view.split, radius) if flat else [],
-        "density": {"dim": len(where.origin), "rest": float(where.origin @ where.origin)}
-        if flat
-        else None,
+        "density": {"dim": len(where.origin), "rest": float(where.origin @ where.origin)},
         "decode": f"/api/decode?{urlencode({**ask, **through})}",
         "axes": plane_names(run, view.axes),
         "view": _view([-radius, radius, -radius, radius]),

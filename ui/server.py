@@ -103,7 +103,8 @@ def _points(request: Request) -> Response:
     colour = _one_of(ask.get("colour", "labels"), *colours.COLOURS)
     if colour == "elbo" and epoch is not None:
         raise BadRequest("The ELBO of each datum is known for the newest epoch only.")
-    shown, axes = cache.points(run_id, split, epoch), _axes(run_id, ask.get("axes", "0,1"))
+    axes = _axes(run_id, ask.get("axes", "0,1"), tsne=epoch is None)
+    shown = cache.points(run_id, split, epoch)
     where = cache.plane(run_id, axes)
     at = where.project(shown.loc) if epoch is not None else cache.seen(run_id, split, axes)
     values = colours.values(run_id, split, colour, epoch)[: len(at)]
@@ -198,7 +199,7 @@ def _decode(request: Request) -> Response:
     run_id = ask.get("run", "")
     latent_dim = cache.run(run_id).config.latent_dim
     if "p" in ask:
-        axes = _axes(run_id, ask.get("axes", "0,1"))
+        axes = _axes(run_id, ask.get("axes", "0,1"), tsne=True)
         z = cache.plane(run_id, axes, _at(run_id, ask.get("at"))).to_latent(_numbers(ask["p"], 2))
     else:
         z = _numbers(ask.get("z", ""), latent_dim)
@@ -226,10 +227,10 @@ def _at(run_id: str, text: str | None) -> np.ndarray | None:
     return _numbers(text, cache.run(run_id).config.latent_dim) if text else None
 
 
-def _axes(run_id: str, text: str) -> str:
-    """The name of a plane, checked."""
+def _axes(run_id: str, text: str, *, tsne: bool = False) -> str:
+    """The name of a plane, checked; a t-SNE is none, and has no coordinates to decode."""
     latent_dim = runs.read_config(run_id).latent_dim
-    if text in ("pca", "tsne") and latent_dim > 2:
+    if latent_dim > 2 and (text == "pca" or (tsne and text == "tsne")):
         return text
     first, second = _numbers(text, 2)
     if not (0 <= first < max(2, latent_dim) and 0 <= second < max(2, latent_dim)):

@@ -82,8 +82,9 @@ def test_nearest_data_belong_to_the_place(trained):
     shown = cache.points(trained[2], "held_out")
     first = latent.nearest(shown.loc, np.array([1.0, 2.0]))[0]
     distance = np.linalg.norm(shown.loc[first] - [1, 2])
-    captions = [image.caption for images in app.get("image") for image in images.proto.imgs]
-    assert f"{distance:.2f}" in captions[0]
+    (strip,) = [html.proto.body for html in app.get("html") if 'class="strip"' in html.proto.body]
+    caption = strip.split("<figcaption>")[1].split("<")[0]
+    assert caption == f"{cache.label_names(trained[2])[shown.labels[first]]} · {distance:.2f}"
 
 
 @pytest.mark.parametrize("z", ["1", "1,2,3", "a,b", "nan,1", "1e9,0"])

@@ -144,3 +144,27 @@ def test_a_run_without_a_checkpoint_is_said(client):
     run_id = runs.create(RunConfig(dataset="digits"))
     answer = client.get("/api/decode", params={"run": run_id, "z": "0,0"})
     assert answer.status_code == 404 and "no checkpoint yet" in answer.text
+
+
+def test_a_traversal_has_a_row_for_each_of_the_busiest_dimensions(client, trained):
+    from ui import traversals
+
+    model, at = runs.load(trained[5]).model, np.array([0.5, -1, 0, 2, 1])
+    ask = {"run": trained[5], "at": "0.5,-1,0,2,1", "rows": 3}
+    sheet = picture(client.get("/api/traversal", params=ask).content)
+    assert sheet.shape == (3 * 8, 13 * 8)
+    rates = traversals.traits(trained[5])
+    for row, column in ((0, 0), (2, 12), (1, 6)):
+        z = at.copy()
+        z[rates.order[row]] = -3 + 0.5 * column
+        cell = sheet[8 * row : 8 * row + 8, 8 * column : 8 * column + 8]
+        difference = cell.astype(int) - latent.decode_pictures(model, z)
+        assert np.abs(difference).max() <= 1  # a batch adds up in another order
+
+
+@pytest.mark.parametrize(
+    "query", ["at=0,0", "at=0,0,0,0,0&rows=6", "at=0,0,0,0,0&rows=0", "rows=1"]
+)
+def test_a_traversal_that_makes_no_sense_gets_one_sentence(client, trained, query):
+    answer = client.get(f"/api/traversal?run={trained[5]}&{query}")
+    assert answer.status_code == 400 and answer.text.endswith(".")

@@ -55,3 +55,21 @@ def test_draws_are_counted_where_they_lie():
     smooth = np.abs(found - exact)  # the mean over a cell bends by h²/24 of the curvature, 5 / π
     noise = 5 * np.sqrt(exact / len(z) / 0.25) + 0.25 / 24 * 5 / np.pi + 1e-4
     assert (smooth < noise).all() and found.sum() * 0.25 == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_the_density_at_a_place_is_torchs_own_and_its_error_that_of_the_mean(lean):
+    rng = np.random.default_rng(3)
+    loc, scale = rng.normal(size=(400, 4)), rng.uniform(0.3, 1.5, (400, 4))
+    factor = np.tril(rng.normal(size=(400, 4, 4)), -1) * lean + scale[:, None] * np.eye(4)
+    covariance = factor @ factor.swapaxes(1, 2)
+    q = MultivariateNormal(torch.from_numpy(loc), scale_tril=torch.from_numpy(factor))
+    for z in (np.zeros(4), np.array([2.0, -1.0, 0.5, 3.0])):
+        log_q = q.log_prob(torch.from_numpy(z)).numpy()
+        value, error = aggregate.log_density(z, loc, scale, covariance if lean else None)
+        density = np.exp(log_q)
+        assert value == pytest.approx(np.log(density.mean()), abs=1e-9)
+        relative = density.std(ddof=1) / 400**0.5 / density.mean()
+        assert error == pytest.approx(relative, rel=1e-6)
+    far, _ = aggregate.log_density(np.full(4, 300.0), loc, scale)
+    assert np.isfinite(far) and far < -1000

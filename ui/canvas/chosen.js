@@ -6,8 +6,9 @@ export class Chosen {
   /** @param {import("./plane.js").Plane} plane */
   constructor(plane) {
     this.plane = plane;
-    /** What the resting picture shows: where, by which URL, what else to say; whether it came. */
-    this.resting = { p: /** @type {[number, number] | null} */ (null), by: "", about: "", came: true };
+    // What the resting picture shows: where, by which URL, what else to say; whether it came.
+    /** @type {{p: [number, number] | null, by: string, about: string, came: boolean}} */
+    this.resting = { p: null, by: "", about: "", came: true };
     this.lastPick = /** @type {object | null} */ (null);
   }
 

@@ -26,8 +26,8 @@ const LONG_PRESS_MS = 350;
  *   drop: () => void,
  * }} Handlers
  *
- * press, lift: an arrow key goes down, and up again; space, escape: whether it did anything; grab: whether something was taken in hand, which drag
- * and drop then move, and which is never a click
+ * press, lift: an arrow key goes down, and up again; space, escape: whether it did anything; grab:
+ * whether something was taken in hand, which drag and drop then move, and which is never a click
  */
 
 /**
@@ -64,7 +64,7 @@ export function listen(canvas, on, signal) {
     },
     { signal },
   );
-  canvas.addEventListener("keyup", (event) => event.key in ARROWS && on.lift(event.key), { signal });
+  canvas.addEventListener("keyup", ({ key }) => key in ARROWS && on.lift(key), { signal });
   canvas.addEventListener(
     "blur",
     () => {
@@ -100,7 +100,14 @@ function listenToPointer(canvas, on, signal) {
     if (dragged || down.size !== 1) return;
     flowing = id;
     down.delete(id);
-    on.hover(start[0], start[1]);
+    follow(start[0], start[1]);
+  };
+
+  /** Classes say where the finger is, so that the picture is not under it. */
+  const follow = (/** @type {number} */ px, /** @type {number} */ py) => {
+    canvas.classList.toggle("flowing", flowing !== -1);
+    canvas.classList.toggle("leftwards", px < canvas.clientWidth / 2);
+    on.hover(px, py);
   };
 
   /** A finger that was followed is gone, or another one came. */
@@ -108,6 +115,7 @@ function listenToPointer(canvas, on, signal) {
     clearTimeout(pressing);
     if (flowing === -1) return;
     flowing = -1;
+    canvas.classList.remove("flowing");
     on.leave();
   };
 
@@ -154,7 +162,8 @@ function listenToPointer(canvas, on, signal) {
       }
       const before = down.get(event.pointerId);
       if (!before) {
-        if (event.pointerType !== "touch" || flowing === event.pointerId) on.hover(event.offsetX, event.offsetY);
+        if (event.pointerType !== "touch" || flowing === event.pointerId)
+          follow(event.offsetX, event.offsetY);
         return;
       }
       const now = /** @type {[number, number]} */ ([event.offsetX, event.offsetY]);
@@ -183,6 +192,7 @@ function listenToPointer(canvas, on, signal) {
       clearTimeout(pressing);
       if (flowing === event.pointerId) {
         flowing = -1;
+        canvas.classList.remove("flowing");
         on.click(event.offsetX, event.offsetY, event.shiftKey);
       }
       if (!down.delete(event.pointerId) || down.size > 0) return;

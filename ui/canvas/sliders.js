@@ -69,8 +69,9 @@ class Sliders {
     const rest = order.slice(first).map((d) => dimensions[d]);
     const unused = rest.filter(({ used }) => !used).length;
     this.details.hidden = !rest.length;
-    this.summary.textContent =
-      `The other ${rest.length} dimensions` + (unused ? `, ${unused} of them not used` : "");
+    const how = unused && unused < rest.length ? `${unused} of them not used` : "not used";
+    const plural = rest.length === 1 ? "" : "s";
+    this.summary.textContent = `The other ${rest.length} dimension${plural}` + (unused ? `, ${how}` : "");
   }
 
   /**

@@ -39,7 +39,7 @@ export class Troubles {
    * @param {string} name
    */
   wait(what, name) {
-    this.arrive(what);
+    if (this.awaited.has(what)) return;
     const awaited = { name, slow: false, timer: 0 };
     awaited.timer = window.setTimeout(() => {
       awaited.slow = true;

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ui import cache, figures, places, widgets
+from ui import cache, places, widgets
+from ui.strips import strip
 from ui.tools.view import View
 
 #: Where to look in the plane of a conditional run, its points coloured by label.
@@ -22,9 +23,9 @@ def row(view: View) -> None:
         return
     z = np.zeros(view.run.config.latent_dim) if view.at is None else view.at
     names = cache.label_names(view.run.id)
-    told = [figures.enlarge(cache.decode(view.run.id, z, y), 112) for y in range(len(names))]
+    told = [cache.decode(view.run.id, z, y) for y in range(len(names))]
     st.subheader("The same z under every label")
-    st.image(told, caption=[f"y = {name}" for name in names], width=88)
+    strip(told, [f"y = {name}" for name in names], side=5)
     chosen = "" if view.at is not None else " No place is chosen yet: this is the middle."
     widgets.look_for(
         f"One {places.shown(z)}, decoded once for each label. The label decides what is drawn; "
