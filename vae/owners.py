@@ -89,12 +89,12 @@ def _server_lock(name: str) -> Path | None:
     return runs.root() / ".servers" / f"{name}.lock"
 
 
-def held(path: Path | None) -> bool:
-    """Whether a living process holds a lock file."""
+def held(path: Path | None, patience: float = 0) -> bool:
+    """Whether a living process holds a lock file, and still does after some seconds of patience."""
     if path is None or not path.exists():
         return False
     try:
-        with FileLock(path, timeout=0):
+        with FileLock(path, timeout=patience):
             return False
     except Timeout:
         return True

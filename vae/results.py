@@ -25,6 +25,8 @@ from vae.requests import History, Request
 from vae.runs import Run, RunError
 
 CANCELLED = "It was cancelled."
+#: Seconds in which a process that was killed lets go of its lock: its connections may close before.
+DYING = 1.0
 
 
 class Progress(NamedTuple):
@@ -137,7 +139,8 @@ def abandon(run_id: str, request: Request, reason: str) -> None:
     with suppress(RunError, DamagedFile, OSError):
         folder = home(run_id)
         begun = read_json(folder / f"{request.stem}.json")
-        if begun.get("state") == "running" and not held(folder / f"{request.stem}.lock"):
+        lock = folder / f"{request.stem}.lock"
+        if begun.get("state") == "running" and not held(lock, DYING):
             fail(run_id, request, str(begun.get("key")), reason)
 
 
