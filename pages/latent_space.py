@@ -62,8 +62,8 @@ def explore() -> None:
     widgets.keep_to(run)
     view = places.view(run, split, colour, axes, label)
     chosen = TOOLS[tool]
-    if ask := getattr(chosen, "ask", None):  # what is asked for above the plane
-        ask(view)
+    if tool == "Draw":
+        own.ask(view)  # above the plane
     data = places.plane_data(view) | chosen.layers(view)
     picked = plane("plane", data=data, height=560, on_pick=partial(places.pick, view))
     places.keep_view(picked)

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from ui import cache, figures, widgets
+from ui.tools import labels
 from ui.tools.view import View
 from vae import directions, latent
 
@@ -30,23 +31,23 @@ def show(view: View) -> None:
     given = [view.at, view.second] if picks and from_picks else [None, None]
     columns = st.columns(3)
     defaults, latents, captions = _first(shown.labels), [], []
-    names = cache.label_names(view.run.id)
+    names, told = cache.label_names(view.run.id), labels.under(view)
     for name, column, z, first in zip("abc", columns, [*given, None], defaults, strict=False):
         if z is not None:
             column.markdown(f"**{name}** is the place {name.upper()}")
             latents.append(z)
-            captions.append(f"{name}: place {name.upper()}, decoded")
+            captions.append(f"{name}: place {name.upper()}, decoded{told}")
             continue
         row = _datum(column, name, first, len(shown.loc))
         latents.append(shown.loc[row].astype(float))
-        captions.append(f"{name}: label {names[shown.labels[row]]}, decoded from its mean")
+        captions.append(f"{name}: label {names[shown.labels[row]]}, decoded from its mean{told}")
     answer = directions.analogy(*latents)
     (near,) = latent.nearest(shown.loc, answer)
     distance = float(np.linalg.norm(shown.loc[near] - answer))
     pictures = cache.decode(view.run.id, np.stack([*latents, answer]), view.label)
     datum = cache.thumbnails(view.run.id, view.split, [int(near)])
     captions += [
-        "the answer c + (b − a), decoded",
+        f"the answer c + (b − a), decoded{told}",
         f"nearest to it: datum {near}, label {names[shown.labels[near]]}, {distance:.2f} away",
     ]
     with st.container(horizontal=True):

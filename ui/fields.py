@@ -25,7 +25,7 @@ BEYOND = 0.01
 DEPTH = 8.0
 #: A field whose values differ by less than this is shown as flat as it is.
 FLAT = 0.1
-#: Gaussians that lean are summed for so many data at most; of a flow so many draws are counted.
+#: Gaussians that lean are summed for so many data at most; of all else so many draws are counted.
 LEANING, DRAWS = 10_000, 500_000
 
 
@@ -54,6 +54,9 @@ class Asked(NamedTuple):
 def offered(ask: dict[str, Any], split: Split, radius: float) -> list[dict[str, Any]]:
     """What the legend of the plane offers; nothing is computed before it is chosen."""
     url = f"/api/field?{urlencode({**ask, 'radius': radius})}"
+    of = "q(z | x, y), the data of all labels together" if "y" in ask else "q(z | x)"
+    everywhere = {name: value for name, value in ask.items() if name not in ("at", "y")}
+    settled = f"/api/field?{urlencode({**everywhere, 'radius': radius})}"
     shared = {"extent": [-radius, radius, -radius, radius], "range": None}
     return [
         {
@@ -68,13 +71,41 @@ def offered(ask: dict[str, Any], split: Split, radius: float) -> list[dict[str, 
         {
             "name": "aggregate",
             "title": "Aggregate posterior",
-            "url": f"{url}&name=aggregate&split={split}",
-            "unit": "log q(z), nats",
-            "note": "Logarithm of the mean of all q(z | x), seen in this plane. Wherever it is "
-            f"more than {DEPTH:.0f} nats below its peak, it has the lowest colour.",
+            "url": f"{settled}&name=aggregate&split={split}",  # the same wherever A is
+            "unit": "log q in this plane, nats",
+            "note": f"Logarithm of the mean of all {of}, {_seen(ask['run'], split, radius)} "
+            f"Wherever it is more than {DEPTH:.0f} nats below its peak, it has the lowest colour.",
             **shared,
         },
     ]
+
+
+def _seen(run_id: str, split: Split, radius: float) -> str:
+    """How the aggregate posterior is seen in a plane: how finely, and what of the dimensions that
+    the plane does not show."""
+    rest, step = runs.read_config(run_id).latent_dim - 2, 2 * radius / (_side(run_id) - 1)
+    how = f"blurred by ±{step / 2:.2g}"
+    if _by_draws(run_id, split):
+        how = f"counted from draws in squares of {step:.2g}"
+    if not rest:
+        return f"{how}."
+    others = "dimension" if rest == 1 else f"{rest} dimensions"
+    return (
+        f"with the other {others} integrated out, wherever A is; {how}. Compare it with the prior "
+        "in the plane, log N(p; 0, I₂), not with log p(z)."
+    )
+
+
+def _side(run_id: str) -> int:
+    """How many pixels a side has."""
+    return CONV_SIDE if runs.read_config(run_id).body == "conv" else SIDE
+
+
+def _by_draws(run_id: str, split: Split) -> bool:
+    """Whether q has no density in the plane that is known: it is a flow, or it leans and has too
+    many dimensions for its covariances to be kept."""
+    family = runs.read_config(run_id).family
+    return family == "flow" or (family == "full" and cache.points(run_id, split).covariance is None)
 
 
 def field(asked: Asked) -> Field:
@@ -84,8 +115,7 @@ def field(asked: Asked) -> Field:
 
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _field(asked: Asked, stamp: int) -> Field:
-    conv = runs.read_config(asked.run).body == "conv"
-    side = np.linspace(-asked.radius, asked.radius, CONV_SIDE if conv else SIDE)
+    side = np.linspace(-asked.radius, asked.radius, _side(asked.run))
     if asked.name == "magnification":
         values = _magnification(asked, side)
         finite = values[np.isfinite(values)]
@@ -109,10 +139,11 @@ def _magnification(asked: Asked, side: np.ndarray) -> np.ndarray:
 
 
 def _aggregate(asked: Asked, side: np.ndarray) -> np.ndarray:
-    """log q(z) of a split in the plane: exact for Gaussians, from draws for a flow."""
+    """log q of a split in the plane: exact for Gaussians whose covariances are known, but for the
+    blur; from draws for all else."""
     where = cache.plane(asked.run, asked.axes, _at(asked))
-    if runs.read_config(asked.run).family == "flow":
-        return aggregate.of_draws(where.project(_draws(asked)), side)
+    if _by_draws(asked.run, asked.split):
+        return aggregate.of_draws(_draws(asked, where), side)
     shown = cache.points(asked.run, asked.split)
     loc, covariance = where.project(shown.loc), where.covariance(shown.scale, shown.covariance)
     every = -(-len(loc) // LEANING) if covariance[:, 1].any() else 1
@@ -120,8 +151,8 @@ def _aggregate(asked: Asked, side: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _draws(asked: Asked) -> np.ndarray:
-    """Draws from the q of as many data of a split as are looked at: (K, D)."""
+def _draws(asked: Asked, where: latent.Plane) -> np.ndarray:
+    """Draws from the q of as many data of a split as are looked at, in the plane: (K, 2)."""
     run = cache.run(asked.run)
     x = evaluate.examples(run.config, asked.split, LEANING)
     labels = getattr(data.at_hand(run.config.dataset), f"{asked.split}_labels")[: len(x)]
@@ -129,8 +160,8 @@ def _draws(asked: Asked) -> np.ndarray:
     for told, tile in tiles(run.model, x, torch.from_numpy(labels), 1000):
         shape = (DRAWS // len(x), len(tile), run.config.latent_dim)
         z, _ = families.push(told.encode(tile), torch.randn(shape, generator=generator))
-        parts.append(z.flatten(0, 1))
-    return torch.cat(parts).numpy()
+        parts.append(where.project(z.flatten(0, 1).numpy()))
+    return np.concatenate(parts)
 
 
 def _at(asked: Asked) -> np.ndarray | None:

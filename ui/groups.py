@@ -25,13 +25,15 @@ MOST_CORNERS = 24
 
 class Between(NamedTuple):
     """What lies between two groups: the data of each (rows, the shared ones left out), how many
-    they share, the direction, and how well it separates them; None where data are too few."""
+    they share, the direction, and how well it separates them; None where data are too few. Groups
+    that a loop names were chosen because they lie apart: no separation is judged there."""
 
     members: tuple[np.ndarray, np.ndarray]
     shared: int
     direction: Direction | None
     separation: Separation | None
     means: np.ndarray | None
+    looped: bool
 
 
 def choose(view: View, i: int) -> str:
@@ -116,13 +118,14 @@ def _between(
     both = held[0] & held[1]
     members = tuple(np.flatnonzero(one & ~both) for one in held)
     groups = [shown.loc[rows].astype(float) for rows in members]
-    fewest = min(map(len, groups))
+    fewest, looped = min(map(len, groups)), not all(isinstance(a, int) for a in (first, second))
     return Between(
         members,
         int(both.sum()),
         directions.mean_difference(*groups) if fewest >= 2 else None,
-        directions.separation(*groups) if fewest >= 4 else None,
+        directions.separation(*groups) if fewest >= directions.FEWEST and not looped else None,
         np.stack([group.mean(axis=0) for group in groups]) if fewest >= 2 else None,
+        looped,
     )
 
 

@@ -76,6 +76,11 @@ def example(run_id: str, split: Split, index: int) -> bytes:
     return evaluate.examples(runs.read_config(run_id), split, index + 1)[-1].numpy().tobytes()
 
 
+def stored(run_id: str, split: Split, index: int) -> bytes:
+    """A datum as its data set stores it: uint8 for pictures."""
+    return getattr(data.at_hand(runs.read_config(run_id).dataset), split)[index].tobytes()
+
+
 def landing(run_id: str, label: int | None, x: bytes) -> Landing:
     """Where a picture lands; ``label`` is what a conditional model is told."""
     return _landing(run_id, runs.stamp(run_id), label, x)

@@ -29,12 +29,13 @@ WANTED = {
 
 
 class Mine(NamedTuple):
-    """A picture as the model sees it (float32 bytes), what the plane calls it, and how it became
-    what it is."""
+    """A picture as the model sees it (float32 bytes), what the plane calls it, how it became what
+    it is, and the greys (uint8 bytes) that its pixels were drawn from; none if they stay."""
 
     x: bytes
     name: str
     made: str
+    grey: bytes
 
 
 def source(view: View) -> str:
@@ -50,13 +51,16 @@ def current(view: View) -> Mine | None:
     if source(view) == "data":
         index = _index(view)
         x = own_cache.example(view.run.id, view.split, index)
-        return Mine(x, f"datum {index}", "It is a datum, as the model sees it.")
+        stored = own_cache.stored(view.run.id, view.split, index)
+        made = "It is a datum, as the model sees it."
+        return Mine(x, f"datum {index}", made, stored if _is_drawn(view) else b"")
     png = _kept(source(view))
     grey = own_cache.prepared(view.run.id, png) if png else None
     if grey is None:
         return None
     x = own_cache.presented(view.run.id, grey)
-    return Mine(x, "yours", f"{_prepared(view)} {_binarised(view)}")
+    made = f"{_prepared(view)} {_binarised(view)}"
+    return Mine(x, "yours", made, grey.tobytes() if _is_drawn(view) else b"")
 
 
 def hint(view: View) -> str:
@@ -269,9 +273,14 @@ def _prepared(view: View) -> str:
     return f"It was prepared {PREPARATIONS[view.run.config.dataset].said}."
 
 
+def _is_drawn(view: View) -> bool:
+    """Whether the pixels of a run's data are drawn to black or white at random."""
+    return view.run.config.binarisation != "none"
+
+
 def _binarised(view: View) -> str:
     """What became of its greys, for people."""
-    if view.run.config.binarisation == "none":
+    if not _is_drawn(view):
         return "Its greys stay, for this run learns from grey pixels."
     return (
         "Its greys were then drawn to black or white, white with probability grey/255, as all data "

@@ -11,7 +11,7 @@ from ui.own_cache import Landing
 from ui.tools.view import View
 from vae.walks import walk
 
-#: How many steps, and the share of each that is new.
+#: How many steps, and the amplitude of the noise in each.
 STEPS, STEP = 24, 0.2
 COLOUR = "#009E73"
 #: The seed's name in the link.
@@ -34,7 +34,7 @@ def show(view: View, found: Landing) -> None:
         if way is not None:
             st.button("No walk", on_click=seeds.forget, args=(SEED,))
     if way is None:
-        st.caption(f"{STEPS} small random steps that never leave the prior.")
+        st.caption(f"{STEPS} small random steps that leave the prior as it is.")
         return
     decoded = cache.decode(view.run.id, way, view.label)
     flipbook(
@@ -53,6 +53,6 @@ def show(view: View, found: Landing) -> None:
     widgets.explain(
         rf"z_{{t+1}} = \sqrt{{1 - s^2}}\, z_t + s\, \varepsilon_t, \qquad s = {STEP}",
         "Each step keeps N(0, I) as it is: the root pulls back as much as the noise spreads. After "
-        f"{STEPS} steps the start still counts for {100 * (1 - STEP**2) ** (STEPS / 2):.0f} %.",
+        f"{STEPS} steps the correlation with the start is {(1 - STEP**2) ** (STEPS / 2):.2f}.",
         "Neal 1998, the autoregressive proposal for a Gaussian prior",
     )

@@ -76,7 +76,7 @@ def _geodesic(
     knots = 32 if len(a) == 2 else 16  # a step costs D derivatives a knot
     found = geodesic.geodesic(model, np.array(a), np.array(b), knots)
     z = geodesic.evenly(model, found.path, N_PICTURES)
-    return Way(z, Length(found.length, found.error), _euclidean(found.path), found.converged)
+    return Way(z, metric.length(model, z), _euclidean(z), found.converged)
 
 
 _MAKERS = (geodesic.straight, geodesic.spherical)

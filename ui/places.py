@@ -24,14 +24,28 @@ from vae.runs import Run
 BACKDROP_NODES, MOVING_NODES = 33, 25
 
 
+#: How far a plane through a rounded place may be from the one through the place itself.
+ROUNDING = 2e-3
+
+
 def view(run: Run, split: Split, colour: str, axes: str, label: int | None) -> View:
     """What the latent page looks at, with the places that the URL names."""
     at = current(run)
     if axes == "tsne" and layouts.kept(run) is None:
         axes = "pca"  # its weights changed a moment ago
-    where = cache.plane(run.id, axes, at)
+    where = _steady(run, axes, cache.plane(run.id, axes, at))
     colour = colours.settle(run, split, colour)
     return View(run, split, colour, axes, label, where, at, second(run))
+
+
+def _steady(run: Run, axes: str, where: Plane) -> Plane:
+    """The plane as it was, if the chosen place was moved within it: a link keeps three decimals,
+    and for what they leave out the decoded pictures need not be made and fetched anew."""
+    name, (of, origin) = (run.id, axes), st.session_state.get("plane-of", (None, None))
+    if axes != "tsne" and of == name and np.abs(where.origin - origin).max() < ROUNDING:
+        return where._replace(origin=origin)
+    st.session_state["plane-of"] = name, where.origin
+    return where
 
 
 def shown(z: np.ndarray) -> str:
@@ -200,7 +214,8 @@ def plane_data(view: View) -> dict[str, Any]:
     """What the plane component shows; see ``ui.canvas.plane``."""
     run, where = view.run, view.where
     ask: dict[str, Any] = {"run": run.id, "stamp": runs.stamp(run.id), "axes": view.axes}
-    through = {"at": written(where.origin)} if run.config.latent_dim > 2 else {}
+    moves = run.config.latent_dim > 2 and (view.axes != "tsne" or tsne_view.itself(view))
+    through = {"at": written(where.origin)} if moves else {}
     if view.label is not None:
         through["y"] = str(view.label)
     values = colours.values(run.id, view.split, view.colour)

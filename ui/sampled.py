@@ -5,6 +5,7 @@ Keys are ids, stamps and seeds, never arrays.
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from ui import cache
 from vae import data, evaluate, families, latent, novelty, runs, sampling
 from vae.novelty import Near, Outside
 from vae.sampling import Mixture, Sampled
+from vae.tiles import tiles
 
 Source = Literal["prior", "aggregate", "mixture"]
 SOURCES: tuple[Source, ...] = ("prior", "aggregate", "mixture")
@@ -24,7 +26,7 @@ N_TRAIN = 10_000
 #: Draws of each source, and of q of held-out data, behind the shares outside; and the training
 #: data whose q is weighed at each. The density of a flow is 300 times as dear.
 N_JUDGED, N_JUDGED_FLOW, N_TRAIN_FLOW = 1_000, 200, 400
-#: Held-out data behind the usual distance to a nearest training image.
+#: Held-out data whose reconstructions tell the usual distance to a nearest training image.
 N_USUAL = 200
 
 
@@ -69,7 +71,7 @@ def _draw(run_id: str, label: int | None, source: Source, n: int, seed: int) -> 
 
 
 def mixture(run_id: str, label: int | None) -> Mixture:
-    """A Gaussian mixture fitted to the means of the training data."""
+    """A Gaussian mixture for the aggregate posterior of the training data: see ``fit_mixture``."""
     return _mixture(run_id, runs.stamp(run_id), label)
 
 
@@ -77,8 +79,9 @@ def mixture(run_id: str, label: int | None) -> Mixture:
 def _mixture(run_id: str, stamp: int, label: int | None) -> Mixture:
     model, x = cache.model(run_id, label), _training_data(run_id, label)
     with torch.no_grad():
-        loc = [families.moments(model.encode(tile))[0] for tile in x.split(sampling.TILE)]
-    return sampling.fit_mixture(torch.cat(loc).numpy())
+        found = [families.moments(model.encode(tile)) for tile in x.split(sampling.TILE)]
+    loc, scale = (torch.cat(part).double().numpy() for part in zip(*found, strict=True))
+    return sampling.fit_mixture(loc, (scale**2).mean(axis=0))
 
 
 def outside(run_id: str, label: int | None) -> dict[Source, Outside]:
@@ -94,8 +97,12 @@ def _outside(run_id: str, stamp: int, label: int | None) -> dict[Source, Outside
     typical = novelty.log_aggregate(model, x, reference)
     found = {}
     for seed, source in enumerate(SOURCES):
-        z = _draw(run_id, label, source, n, seed).z
-        found[source] = novelty.outside(novelty.log_aggregate(model, x, z), typical)
+        drawn = _draw(run_id, label, source, n, seed)
+        own, behind = None, math.inf
+        if source == "aggregate":  # a draw is always near the datum it came from
+            own, behind = drawn.source, training_size(run_id, label)
+        log_q = novelty.log_aggregate(model, x, drawn.z, without=own)
+        found[source] = novelty.outside(log_q, typical, behind=behind, behind_reference=len(new))
     return found
 
 
@@ -107,16 +114,24 @@ def judged(run_id: str, label: int | None) -> tuple[int, int]:
 
 
 def usual_distance(run_id: str) -> float:
-    """The median distance of held-out data to their nearest training data."""
-    return _usual_distance(data.at_hand(runs.read_config(run_id).dataset).name)
+    """The median distance of reconstructed held-out data to their nearest training data: a mean
+    is smooth, and nearer to all images than a sharp image is."""
+    return _usual_distance(run_id, runs.stamp(run_id))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def _usual_distance(dataset: str) -> float:
-    stored = data.at_hand(dataset)
-    new = stored.held_out[:N_USUAL]
-    pixels = new / 255 if new.dtype == np.uint8 else new
-    return float(np.median(novelty.nearest_data(pixels, stored.train).distance))
+def _usual_distance(run_id: str, stamp: int) -> float:
+    run = cache.run(run_id)
+    stored = data.at_hand(run.config.dataset)
+    x = evaluate.examples(run.config, "held_out", N_USUAL)
+    labels = torch.from_numpy(stored.held_out_labels[: len(x)])
+    with torch.no_grad():
+        back = [
+            told.decode(families.moments(told.encode(tile))[0]).mean.numpy()
+            for told, tile in tiles(run.model, x, labels, N_USUAL)
+        ]
+    near = novelty.nearest_data(np.concatenate(back), stored.train)
+    return float(np.median(near.distance))
 
 
 def training_size(run_id: str, label: int | None) -> int:

@@ -23,11 +23,15 @@ def settle(run: Run, axes: str) -> str:
     return "pca"
 
 
+def itself(view: View) -> bool:
+    """Whether A stands for itself in the picture: it is no datum's mean."""
+    return view.at is not None and not view.where.embedded.has(view.at)
+
+
 def changes(view: View, seen: Callable[[list[float]], list[float]]) -> dict[str, Any]:
     """What the plane is told otherwise than of a plane through the latent space; ``seen`` says
     which part is seen, instead of all."""
     embedded = view.where.embedded
-    itself = view.at is not None and not embedded.has(view.at)
     (x0, y0), (x1, y1) = 1.05 * embedded.at.min(axis=0), 1.05 * embedded.at.max(axis=0)
     return {
         "backdrop": None,
@@ -35,7 +39,7 @@ def changes(view: View, seen: Callable[[list[float]], list[float]]) -> dict[str,
         "density": None,
         "prior": False,
         "unit": "",
-        "decoded": "" if itself else STANDS_FOR,
+        "decoded": "" if itself(view) else STANDS_FOR,
         "view": seen([float(v) for v in (x0, x1, y0, y1)]),
     }
 
@@ -58,10 +62,11 @@ def honesty(run: Run) -> None:
     kept = [_percent(*pair) for pair in zip(found["kept"], found["kept_se"], strict=True)]
     trust = [_share(*pair) for pair in zip(found["trust"], found["trust_se"], strict=True)]
     st.markdown(
-        f"Of the ten data nearest in this picture **{kept[0]}** are among the ten nearest in the "
-        f"{run.config.latent_dim}-dimensional latent space; of those nearest in the PCA plane "
-        f"{kept[1]}, by chance {_percent(10 / (n - 1))}. Trustworthiness: **{trust[0]}**, of the "
-        f"PCA plane {trust[1]} (1: no stranger comes near; about 0.5: by chance)."
+        f"Of the ten held-out data nearest in this picture **{kept[0]}** are among the ten nearest "
+        f"in the {run.config.latent_dim}-dimensional latent space; of those nearest in the PCA "
+        f"plane {kept[1]}, by chance {_percent(10 / (n - 1))}. Trustworthiness: **{trust[0]}**, of "
+        f"the PCA plane {trust[1]} (1: no stranger comes near; about 0.5: by chance). All this is "
+        "of the held-out data, also while training data are shown."
     )
     widgets.look_for(
         "Groups that lie apart, and single data inside a foreign group: click them. Who is beside "

@@ -22,6 +22,10 @@ class Direction(NamedTuple):
     by_chance: float
 
 
+#: Data a group that a separation is judged by, at least: of fewer its error is not known.
+FEWEST = 20
+
+
 class Separation(NamedTuple):
     """The area under the curve, from 0 to 1, and its standard error."""
 
@@ -74,8 +78,9 @@ def separation(first: np.ndarray, second: np.ndarray) -> Separation:
     .. math:: \mathrm{AUC} = P(v^\top z_1 > v^\top z_2) + \tfrac12 P(v^\top z_1 = v^\top z_2)
 
     One half of the data (every other row) gives the direction and the other half is judged by it,
-    then the other way round: 0.5 is chance, 1 is no overlap, and the mean of both is returned. The
-    standard error is over the data that are judged, not over those that gave the direction.
+    then the other way round: 0.5 is chance, 1 is no overlap, and the mean of both is returned. Each
+    half's standard error is given the direction, over the data that are judged. The halves err
+    together, for each gives the direction that judges the other, so their errors are added.
 
     Arguments:
         first: Latents of the first group, with shape (n1, D).
@@ -85,24 +90,25 @@ def separation(first: np.ndarray, second: np.ndarray) -> Separation:
         The area and its standard error.
 
     Raises:
-        ValueError: If a group has fewer than four data: two a half.
+        ValueError: If a group has fewer than ``FEWEST`` data: where no pair happens to overlap, the
+            standard error is zero, and in groups of four that is chance once in ten times.
 
     Source:
         DeLong, DeLong & Clarke-Pearson 1988, Comparing the areas under two or more correlated
         receiver operating characteristic curves: a nonparametric approach.
 
     Example:
-        >>> low, high = np.array([[1.0], [2.0], [5.0], [6.0]]), np.array([[3.0], [4.0], [7], [8]])
-        >>> separation(high, low).auc
-        0.75
+        >>> low = np.arange(20.0)[:, None]
+        >>> separation(low + 10, low).auc, separation(low + 30, low).auc
+        (0.875, 1.0)
     """
-    if min(len(first), len(second)) < 4:
-        raise ValueError("each group needs at least four data")
+    if min(len(first), len(second)) < FEWEST:
+        raise ValueError(f"each group needs at least {FEWEST} data")
     halves = []
     for seen, judged in ((0, 1), (1, 0)):
         vector = first[seen::2].mean(axis=0) - second[seen::2].mean(axis=0)
         halves.append(auc(first[judged::2] @ vector, second[judged::2] @ vector))
-    error = sum(half.standard_error**2 for half in halves) ** 0.5 / 2
+    error = sum(half.standard_error for half in halves) / 2
     return Separation(sum(half.auc for half in halves) / 2, error)
 
 

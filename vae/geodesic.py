@@ -6,7 +6,7 @@ r"""Paths between two latents: straight, spherical, and the shortest one by the 
 over P short steps along the polyline through the knots z. The energy is least for the shortest path
 walked at constant speed. It is a sum of squares, so Gauss–Newton steps with damping make it fall.
 
-With more than two dimensions the decoder ignores some, and moving along those costs nothing: the
+With more than two dimensions the decoder may ignore some, and moving along those costs nothing: the
 shortest path by G alone may go anywhere. There the search is for the shortest by G + I, where a
 prior standard deviation costs at least one; the lengths reported are by G always.
 """

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 #: Below this |logit| the closed forms lose digits to cancellation, and a series is exact.
 SMALL = 0.5
+#: Below this |logit| a parabola in the probability gives the quantiles to 1e-9.
+FLAT = 1e-4
 #: Taylor coefficients of (coth(l / 2) / 2 - 1 / l) / l and of log(sinh(a) / a) / a^2, in squares.
 MEAN = (1 / 12, -1 / 720, 1 / 30_240, -1 / 1_209_600, 1 / 47_900_160)
 LOG_SINHC = (1 / 6, -1 / 180, 1 / 2_835, -1 / 37_800, 1 / 467_775)
@@ -23,8 +25,8 @@ class StableContinuousBernoulli(ContinuousBernoulli):
     .. math:: \log p(x) = l x - \log \frac{e^l - 1}{l}, \qquad
         \mathbb{E}[x] = \frac{1}{1 - e^{-l}} - \frac{1}{l}
 
-    PyTorch 2.13 clamps the normaliser near |l| = 16, beyond which its density loses mass, and its
-    mean is noisy near l = 0.
+    PyTorch 2.13 clamps the normaliser near |l| = 16, beyond which its density loses mass and its
+    draws their place, and its mean is noisy near l = 0. Draws come from ``icdf``.
 
     Arguments:
         logits: The natural parameter l, with shape (*), without unit.
@@ -53,6 +55,31 @@ class StableContinuousBernoulli(ContinuousBernoulli):
         safe = torch.where(tiny, torch.ones_like(logits), logits)
         series = logits * _polynomial(logits.square(), MEAN)
         return 0.5 + torch.where(tiny, series, 0.5 / torch.tanh(safe / 2) - 1 / safe)
+
+    @property
+    def variance(self) -> Tensor:
+        """The variance, the derivative of the mean: 1 / l² - 1 / (4 sinh²(l / 2))."""
+        logits = self.logits
+        tiny = logits.abs() < SMALL
+        safe = torch.where(tiny, torch.ones_like(logits), logits)
+        slopes = tuple((2 * k + 1) * c for k, c in enumerate(MEAN))
+        series = _polynomial(logits.square(), slopes)
+        return torch.where(tiny, series, safe**-2 - 0.25 * torch.sinh(safe / 2) ** -2)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        r"""Quantiles of probabilities u in [0, 1]; ``sample`` and ``rsample`` draw u evenly.
+
+        .. math:: x = 1 + \tfrac{1}{l} \log\left(u + (1 - u) e^{-l}\right) \text{ for } l > 0
+
+        mirrored for l < 0, and u where l = 0.
+        """
+        logits = self.logits
+        near, upper = logits.abs() < FLAT, logits > 0
+        safe = torch.where(near, torch.ones_like(logits), logits.abs())
+        left = torch.where(upper, 1 - value, value)
+        away = -torch.log1p(left * torch.expm1(-safe)) / safe  # from the end where the mass is
+        x = torch.where(upper, 1 - away, away).clamp(0, 1)
+        return torch.where(near, value + logits * value * (1 - value) / 2, x)
 
 
 class Natural(NamedTuple):

@@ -31,7 +31,8 @@ CELLS, LAST = 1024, 1e5
 
 class Length(NamedTuple):
     """How long a path is, in standard deviations of distinguishability, and how much it grew when
-    the steps along it were halved last: about three times what is missing still."""
+    the steps along it were halved last. Up to about as much again may be missing, for a decoder of
+    ReLUs has kinks; chords are never longer than their arcs, so the value is never too long."""
 
     value: float
     error: float
@@ -116,8 +117,8 @@ def metric(model: VAE, z: Tensor, basis: Tensor | None = None) -> Tensor:
 
     .. math:: G(z) = J_\phi^\top J_\phi = J_\eta^\top\, \mathrm{Var}(x \mid z)\, J_\eta
 
-    The expected metric of Arvanitidis et al. has a second term for a scale that moves with z; here
-    the scale does not, and a Bernoulli's variance is in its mean.
+    The expected metric of Arvanitidis et al. 2018 has a second term for a scale that moves with z;
+    here the scale does not, and a Bernoulli's variance is in its mean.
 
     Arguments:
         model: The model.
@@ -132,7 +133,8 @@ def metric(model: VAE, z: Tensor, basis: Tensor | None = None) -> Tensor:
         TypeError: As ``embed`` does.
 
     Source:
-        Arvanitidis, Hansen & Hauberg 2018, Latent Space Oddity, eq. 5, in the Fisher form.
+        Arvanitidis, Hansen & Hauberg 2018, Latent Space Oddity, for the pull-back of a decoder;
+        Arvanitidis et al. 2022, Pulling Back Information Geometry, for that of Fisher's metric.
 
     Example:
         >>> from vae.config import PRESETS
@@ -204,7 +206,7 @@ def length(model: VAE, path: np.ndarray, parts: int = 16) -> Length:
         TypeError: As ``embed`` does.
 
     Source:
-        Arvanitidis, Hansen & Hauberg 2018, eq. 3.
+        Arvanitidis, Hansen & Hauberg 2018, Latent Space Oddity.
 
     Example:
         >>> from vae.config import PRESETS

@@ -94,7 +94,7 @@ class VAE(nn.Module):
             ValueError: If it knows no such label.
 
         Source:
-            Sohn, Lee & Yan 2015, section 4.1.
+            Sohn, Lee & Yan 2015.
 
         Example:
             >>> model = VAE(RunConfig(dataset="digits", hidden=(16,), conditional=True))

@@ -31,21 +31,28 @@ class Outside(NamedTuple):
 
 
 @torch.no_grad()
-def log_aggregate(model: VAE, x: Tensor, z: np.ndarray) -> np.ndarray:
+def log_aggregate(
+    model: VAE, x: Tensor, z: np.ndarray, *, without: np.ndarray | None = None
+) -> np.ndarray:
     r"""The log-density of latents under the aggregate posterior of some data.
 
     .. math:: \log \tfrac{1}{N} \textstyle\sum_n q(z \mid x_n)
+
+    A draw from the q of one of the data always lies near one: its own. Leave that one out to see
+    how many others come near.
 
     Arguments:
         model: The model.
         x: The N data, with shape (N, *event).
         z: Latents, with shape (n, D).
+        without: For each latent a row of x that is left out, with shape (n); one that is no row of
+            x leaves nothing out. The mean is then over the others.
 
     Returns:
         Log-densities, with shape (n), in nats.
 
     Raises:
-        ValueError: If there are no data.
+        ValueError: If there are no data, or none but the one left out.
 
     Source:
         Hoffman & Johnson 2016, ELBO surgery.
@@ -58,26 +65,44 @@ def log_aggregate(model: VAE, x: Tensor, z: np.ndarray) -> np.ndarray:
     """
     if not len(x):
         raise ValueError("the aggregate posterior needs one datum at least")
-    latents = torch.as_tensor(np.asarray(z))
+    latents = torch.as_tensor(np.asarray(z)).to(model.zero)
+    out = torch.as_tensor(np.full(len(z), len(x)) if without is None else np.asarray(without))
+    n_left = len(x) - ((out >= 0) & (out < len(x))).double()
+    if not n_left.all():
+        raise ValueError("the aggregate posterior needs one datum beside the one left out")
     total = torch.full((len(latents),), -math.inf, dtype=torch.float64)
-    for tile in x.split(TILE):
-        of_each = log_density(model.encode(tile))
-        within = [of_each(some).logsumexp(1) for some in latents.to(model.zero).split(TILE)]
+    for rows in torch.arange(len(x)).split(TILE):
+        of_each = log_density(model.encode(x[rows]))
+        within = [
+            of_each(some).masked_fill(rows == left_out[:, None], -math.inf).logsumexp(1)
+            for some, left_out in zip(latents.split(TILE), out.split(TILE), strict=True)
+        ]
         total = torch.logaddexp(total, torch.cat(within))
-    return (total - math.log(len(x))).numpy()
+    return (total - n_left.log()).numpy()
 
 
-def outside(log_q: np.ndarray, reference: np.ndarray, *, holds: float = 0.95) -> Outside:
+def outside(
+    log_q: np.ndarray,
+    reference: np.ndarray,
+    *,
+    holds: float = 0.95,
+    behind: float = math.inf,
+    behind_reference: float = math.inf,
+) -> Outside:
     r"""How many samples lie where a density is lower than almost all of a reference.
 
     The region is where log q(z) reaches the lowest value that ``holds`` of the reference reach.
     The error takes in both the samples and the reference; of k among n samples the share behind it
-    is (k + 1) / (n + 2), so that none out of n is not taken for certainty.
+    is (k + 1) / (n + 2), so that none out of n is not taken for certainty. Draws from the q of few
+    data are no more certain than the data: with N data behind n draws the variance of a share p is
+    at most p (1 - p) (1/n + 1/N), which is what is taken.
 
     Arguments:
         log_q: Log-densities at the samples, with shape (n), in nats.
         reference: Log-densities at draws for which the region is made, with shape (m), in nats.
         holds: How much of the reference the region holds, between 0 and 1.
+        behind: Of how many data the samples are draws; if not given, each stands for itself.
+        behind_reference: The same for the reference.
 
     Returns:
         The share and its standard error.
@@ -95,11 +120,11 @@ def outside(log_q: np.ndarray, reference: np.ndarray, *, holds: float = 0.95) ->
     n, m = len(log_q), len(reference)
     if not (n and m):
         raise ValueError("there is nothing to compare")
-    spread = math.sqrt(holds * (1 - holds) / m)
+    spread = math.sqrt(holds * (1 - holds) * (1 / m + 1 / behind_reference))
     levels = np.clip([1 - holds, 1 - holds - spread, 1 - holds + spread], 0, 1)
     shares = [float((log_q < edge).mean()) for edge in np.quantile(reference, levels)]
     smoothed = (shares[0] * n + 1) / (n + 2)
-    own = math.sqrt(smoothed * (1 - smoothed) / n)
+    own = math.sqrt(smoothed * (1 - smoothed) * (1 / n + 1 / behind))
     return Outside(shares[0], math.hypot(own, (shares[2] - shares[1]) / 2))
 
 

@@ -2,7 +2,7 @@
 
 A VAE is trained to be sampled from its prior; where the encoder leaves holes in the prior, those
 samples come from places that the decoder never saw. Draws from the aggregate posterior, or from a
-density fitted to the means after training, stay where the data are.
+density fitted after training, stay where the data are.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def from_prior(model: VAE, n: int, *, seed: int = 0) -> Sampled:
         Nothing of its own.
 
     Source:
-        Kingma & Welling 2014, section 2.
+        Kingma & Welling 2014.
 
     Example:
         >>> from vae.config import RunConfig
@@ -107,8 +107,14 @@ def from_aggregate(model: VAE, x: Tensor, n: int, *, seed: int = 0) -> Sampled:
     return Sampled(torch.cat(parts).double().numpy(), chosen.numpy())
 
 
-def fit_mixture(loc: np.ndarray, *, components: int = 10, seed: int = 0) -> Mixture:
+def fit_mixture(
+    loc: np.ndarray, variance: np.ndarray | None = None, *, components: int = 10, seed: int = 0
+) -> Mixture:
     """A Gaussian mixture fitted to the means of q by EM: a density for the codes, found afterwards.
+
+    With the mean variance of q added to its components it stands for the aggregate posterior: a
+    dimension that the encoder does not use, whose means are all near 0, is then as wide as the
+    prior. Without, it is a density of the means alone.
 
     With fewer than ``DATA_PER_DIMENSION`` data a component and dimension, covariances are diagonal,
     and there are never more components than different means. A millionth of the largest variance
@@ -116,6 +122,8 @@ def fit_mixture(loc: np.ndarray, *, components: int = 10, seed: int = 0) -> Mixt
 
     Arguments:
         loc: The means, with shape (N, D).
+        variance: The mean variance of q along each dimension, with shape (D), added to all
+            components; none if not given.
         components: How many components at most.
         seed: Seed of the first guess, by k-means.
 
@@ -127,7 +135,8 @@ def fit_mixture(loc: np.ndarray, *, components: int = 10, seed: int = 0) -> Mixt
 
     Source:
         Ghosh et al. 2020, From Variational to Deterministic Autoencoders, section 4: ex-post
-        density estimation, with 10 full components; fitted by scikit-learn.
+        density estimation, with 10 full components, there of the means alone; fitted by
+        scikit-learn. Law of total variance for what is added.
 
     Example:
         >>> mixture = fit_mixture(np.array([[0.0], [0.1], [9.0], [9.1]]), components=2)
@@ -143,14 +152,15 @@ def fit_mixture(loc: np.ndarray, *, components: int = 10, seed: int = 0) -> Mixt
     components = min(components, len(np.unique(loc, axis=0)))
     full = components * D * DATA_PER_DIMENSION <= N
     floor = FLOOR * float(loc.var(axis=0).max()) or FLOOR
+    width = np.diag(np.zeros(D) if variance is None else np.asarray(variance, dtype=float))
     if N == 1:
-        return Mixture(np.ones(1), loc, floor * np.eye(D)[None], False)
+        return Mixture(np.ones(1), loc, (floor * np.eye(D) + width)[None], False)
     kind = "full" if full else "diag"
     fitted = GaussianMixture(
         components, covariance_type=kind, random_state=seed, reg_covar=floor
     ).fit(loc)
     covariances = fitted.covariances_ if full else fitted.covariances_[:, :, None] * np.eye(D)
-    return Mixture(fitted.weights_, fitted.means_, covariances, full)
+    return Mixture(fitted.weights_, fitted.means_, covariances + width, full)
 
 
 def from_mixture(mixture: Mixture, n: int, *, seed: int = 0) -> Sampled:
@@ -168,7 +178,7 @@ def from_mixture(mixture: Mixture, n: int, *, seed: int = 0) -> Sampled:
         numpy.linalg.LinAlgError: If a covariance is not positive definite.
 
     Source:
-        Ghosh et al. 2020, section 4.
+        Ghosh et al. 2020.
 
     Example:
         >>> mixture = Mixture(np.ones(1), np.zeros((1, 3)), np.eye(3)[None], True)

@@ -1,4 +1,4 @@
-"""A walk in latent space that never leaves the prior."""
+"""A walk in latent space that leaves the prior as it is."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def walk(start: np.ndarray, n: int, step: float, seed: int) -> np.ndarray:
 
     Plain steps z + s ε would drift away, further and further out; the root pulls back just as much
     as the noise spreads, so that whoever starts at a draw from N(0, I) is at one after each step.
-    After t steps the start counts for (1 - s²)^(t/2).
+    After t steps the correlation with the start is (1 - s²)^(t/2).
 
     Arguments:
         start: Where it begins, with shape (D).
         n: How many steps.
-        step: s, above 0 and at most 1: the share of each step that is new.
+        step: s, above 0 and at most 1: the amplitude of the noise; its share of the variance is s².
         seed: Decides the noise.
 
     Returns:
@@ -29,7 +29,7 @@ def walk(start: np.ndarray, n: int, step: float, seed: int) -> np.ndarray:
 
     Source:
         The autoregressive proposal of Neal 1998, Regression and Classification Using Gaussian
-        Process Priors, eq. 15; today called preconditioned Crank-Nicolson.
+        Process Priors; today called preconditioned Crank-Nicolson.
 
     Example:
         >>> walk(np.array([0.0, 2.0]), 3, 0.5, seed=0).round(2)

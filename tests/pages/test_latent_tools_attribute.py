@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_latent_tools_path import book, button
 from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from ui.groups import Between
+from ui.tools import attribute
 from vae import directions
 
 BOX = "-1.00_-1.00~1.00_-1.00~1.00_1.00~-1.00_1.00"
@@ -79,8 +81,32 @@ def test_a_loop_in_the_link_is_drawn_and_holds_what_lies_in_it(trained):
     assert polygon["points"] == [[-1, -1], [1, -1], [1, 1], [-1, 1]]
     counts = f"{(within & ~other).sum():,} and {(other & ~within).sum():,} data"
     assert counts in texts(app) and f"{(within & other).sum()} are in both" in texts(app)
+    assert "their separation says nothing" in texts(app) and "by chance about" not in texts(app)
+    assert list(shown_metrics(app)) == ["Length (units of z)"]
     app.selectbox(key="group1").select("3").run()
     assert plane_data(app)["polygons"] == [] and "loop1" not in app.query_params
+    assert "Separation (AUC)" in shown_metrics(app) and "by chance about" in texts(app)
+
+
+def verdict(auc: float, se: float, length: float = 1.0) -> str:
+    found = directions.Direction(np.ones(2), np.ones(2), length, 0.1, 0.4)
+    apart = None if np.isnan(auc) else directions.Separation(auc, se)
+    return attribute._verdict(Between((np.arange(30),) * 2, 0, found, apart, None, False))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((np.nan, 0.0), "fewer than 20 data"),
+        ((0.56, 0.04), "is not shown"),
+        ((0.6, 0.04), "overlap widely"),
+        ((0.94, 0.01), "yet the groups overlap"),
+        ((0.96, 0.01), "well above what chance makes and a separation near 1"),
+        ((0.96, 0.01, 0.7), "A separation near 1"),
+    ],
+)
+def test_no_more_is_said_of_a_direction_than_its_numbers_bear(given, said):
+    assert said in verdict(*given)
 
 
 @pytest.mark.parametrize(

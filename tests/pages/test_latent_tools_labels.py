@@ -165,3 +165,18 @@ def test_the_form_starts_a_conditional_run(trained):
     n = 10 * (400 + 400)
     assert any(f"{631_188 + n:,} parameters" in c.value for c in app.sidebar.caption)
     assert any("631,188 parameters" in text for text in before)
+
+
+def test_what_is_decoded_under_the_label_and_what_is_of_all_labels_is_said(told):
+    at = {"run": told, "y": "5", "z": "0.5,-1"}
+    app = open_page("latent_space", tool="Directions", **at)
+    captions = [image.caption for shown in app.get("image") for image in shown.proto.imgs]
+    decoded = [caption for caption in captions if "decoded" in caption]
+    assert len(decoded) == 7 and all(caption.endswith(" under y = 5") for caption in decoded)
+    assert "all labels together" in plane_data(app)["fields"][1]["note"]
+    log_q = next(m for m in open_page("latent_space", **at).metric if "log q" in m.label)
+    assert "of all labels, each encoded with its own" in log_q.help
+    app = open_page("latent_space", tool="Sample", sampler="the aggregate posterior", **at)
+    assert "only those with the label that is told" in texts(app)
+    app = open_page("latent_space", tool="Draw", picture="data", **at)
+    assert "labels mix here by design" in texts(app) and "too crowded" not in texts(app)

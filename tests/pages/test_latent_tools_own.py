@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from ui import own_usual
 from ui.canvas.sketch import Drawing
 from vae import analysis, bounds, evaluate, families, latent, preparation, runs, train
 from vae.config import RunConfig
@@ -103,6 +104,35 @@ def test_a_drawing_lands_where_the_encoder_puts_it(trained):
         model.decode(q.rsample((4000,))).log_prob(x).std().item() / 16, abs=0.1
     )
     assert "white with probability grey/255" in texts(app) and "8 × 8 digits" in texts(app)
+
+
+def test_its_elbo_is_judged_by_those_of_single_data(trained):
+    app = open_tool(trained[2], seven())
+    run = runs.load(trained[2])
+    with torch.no_grad():
+        x = evaluate.examples(run.config)
+        log_w = run.model.log_weights(x, 256)
+    exact = np.quantile(log_w.mean(dim=0), [0.05, 0.95])
+    pattern = r"90 % have an ELBO between (\S+) and (\S+) nats.* this picture, (\S+), is (\w+)"
+    low, high, mine, word = re.search(pattern, texts(app)).groups()
+    low, high, mine = (float(n.replace("−", "-")) for n in (low, high, mine))
+    # Eight draws of z a datum spread the ELBOs by so much: a quantile moves by at most 1.645 times
+    # that where there is no other spread; and one decimal is shown.
+    noise = log_w.std(dim=0).mean().item() / 8**0.5
+    np.testing.assert_allclose([low, high], exact, atol=2 * noise + 0.05)
+    assert word == ("lower" if mine < low else "among" if mine <= high else "higher")
+
+
+def test_another_draw_of_the_pixels_moves_it_as_far_as_is_said(trained):
+    grey = preparation.as_datum(seven(), "digits")
+    model = runs.load(trained[2]).model
+    with torch.no_grad():
+        x = evaluate.present(torch.from_numpy(grey)[None].repeat(300, 1, 1, 1), "dynamic")
+        spread = model.log_weights(x, 256).mean(dim=0).std().item()
+    (said,) = re.findall(r"the ELBO by about (\S+) nats", texts(open_tool(trained[2], seven())))
+    # A standard deviation of 20 values is known to 1/√40 = 16 %, one of 300 to 4 %: four times it.
+    assert float(said) == pytest.approx(spread, rel=0.66, abs=0.05)
+    assert own_usual.pixel_spread(trained[2], None, bytes(64)) == 0
 
 
 def test_resampling_shows_the_formula_with_its_numbers_and_the_link_keeps_the_seed(trained):
@@ -295,6 +325,8 @@ def test_every_family(name):
     assert (r"\mapsto" if name == "flow" else sign) in found
     assert ("±" in app.metric[1].value) == (name == "flow")  # where the rate is an average
     assert ("greys stay" in texts(app)) == (name == "grey")
+    assert ("Another draw of the pixels" in texts(app)) == (name != "grey")
+    assert ("too crowded" in texts(app)) == (name != "told")
     assert ("are told the label **4**" in texts(app)) == (name == "told")
 
 

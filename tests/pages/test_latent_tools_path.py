@@ -59,7 +59,7 @@ def test_the_table_says_the_lengths_by_the_decoder_and_in_z(trained):
     for kind, make in (("straight", geodesic.straight), ("spherical", geodesic.spherical)):
         finer = metric.length(model, make(a, b, 257))
         value, error, _ = rows[kind]
-        assert abs(value - finer.value) <= error + 0.01  # two decimals are shown
+        assert value - 0.01 <= finer.value <= value + 2 * error + 0.01  # two decimals are shown
     assert rows["geodesic"][0] <= rows["straight"][0] + 0.01
     assert rows["geodesic"][2] >= rows["straight"][2] - 1e-3 > 0
     saved = 100 * (1 - rows["geodesic"][0] / rows["straight"][0])
@@ -114,7 +114,10 @@ def test_paths_in_more_dimensions_are_seen_in_the_plane(trained):
     for path in plane_data(app)["paths"]:
         np.testing.assert_allclose(path["points"][0], where.project(a), atol=1e-3)
         np.testing.assert_allclose(path["points"][-1], where.project(b), atol=1e-3)
-    assert table(app)["straight"][2] == pytest.approx(np.linalg.norm(a - b), abs=5e-4)
+    rows = table(app)
+    assert rows["straight"][2] == pytest.approx(np.linalg.norm(a - b), abs=5e-4)
+    assert rows["geodesic"][0] <= rows["straight"][0] + 0.01
+    assert "descent from one start" in texts(app)
 
 
 def test_no_geodesic_is_searched_for_while_the_model_changes(trained):

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -72,6 +73,32 @@ def test_the_three_sources_are_judged_by_one_number(trained):
     share, error = sampled.outside(trained[2], None)["prior"]
     assert shown["Outside, from the prior"] == f"{100 * share:.1f} ± {100 * error:.1f} %"
     assert len(shown) == 3 and "10 components with full covariances" in texts(app)
+
+
+def test_the_aggregate_is_judged_without_the_data_its_draws_came_from(trained):
+    model, x = cache.model(trained[2]), sampled._training_data(trained[2], None)
+    z, own = sampled._draw(trained[2], None, "aggregate", sampled.N_JUDGED, 1)
+    n_held_out = len(data.load("digits").held_out)
+    new = sampled._some(trained[2], None, "held_out")
+    reference = sampling.from_aggregate(model, new, sampled.N_JUDGED, seed=len(sampled.SOURCES)).z
+    found = novelty.outside(
+        novelty.log_aggregate(model, x, z, without=own),
+        novelty.log_aggregate(model, x, reference),
+        behind=len(x),
+        behind_reference=n_held_out,
+    )
+    assert sampled.outside(trained[2], None)["aggregate"] == found
+
+
+def test_the_usual_distance_is_that_of_reconstructions(trained):
+    run = runs.load(trained[2])
+    x = torch.from_numpy(data.load("digits").held_out[:200]).float() / 255
+    with torch.no_grad():
+        back = run.model.decode(run.model.encode(x.round()).mean).mean.numpy()
+    expected = np.median(novelty.nearest_data(back, data.load("digits").train).distance)
+    assert sampled.usual_distance(trained[2]) == pytest.approx(expected, rel=0.02)
+    app = open_page("latent_space", run=trained[2], tool="Sample")
+    assert f"is {100 * sampled.usual_distance(trained[2]) / 8:.1f} % from its nearest" in texts(app)
 
 
 def test_a_draw_of_x_is_speckled_and_that_is_said(trained):

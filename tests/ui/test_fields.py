@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from ui import cache, colours, fields, places, server
 from ui.tools.view import View
-from vae import evaluate, families, latent, metric, results, runs, train
+from vae import aggregate, evaluate, families, latent, metric, results, runs, train
 from vae.config import RunConfig
 from vae.files import write_tensors
 from vae.requests import Evidence
@@ -81,6 +81,34 @@ def test_of_a_flow_draws_are_counted(client, runs_folder, monkeypatch):
     found, _ = values(client, run=run_id, name="aggregate", radius=4)
     whole = np.exp(found)[found > found.min()].sum() * (8 / (fields.SIDE - 1)) ** 2
     assert whole == pytest.approx(1, abs=0.1)
+
+
+def test_of_gaussians_whose_covariances_are_not_kept_draws_are_counted(client, runs_folder):
+    """With more dimensions than are kept, how q leans is in the picture all the same."""
+    config = RunConfig(dataset="digits", hidden=(16,), family="full", latent_dim=9, epochs=1)
+    run_id = runs.create(config)
+    train.train(run_id)
+    assert cache.points(run_id, "held_out").covariance is None
+    asked = fields.Asked(run_id, "aggregate", "held_out", "0,1", None, None, 4.0)
+    z = fields._draws(asked, cache.plane(run_id, "0,1"))
+    with torch.no_grad():
+        q = cache.run(run_id).model.encode(evaluate.examples(cache.run(run_id).config))
+    loc, lean = q.mean[:, :2].double().numpy(), q.covariance_matrix[:, :2, :2].double().numpy()
+    expected = lean.mean(axis=0) + np.cov(loc.T, bias=True)
+    assert np.allclose(np.cov(z.T), expected, atol=0.02 * np.trace(expected))
+    side = np.linspace(-4, 4, 5)
+    assert np.array_equal(fields._aggregate(asked, side), aggregate.of_draws(z, side))
+
+
+def test_the_aggregate_of_a_plane_stays_where_it_is_and_says_what_it_is(trained):
+    def offer(latent_dim: int, at: np.ndarray | None) -> dict:
+        return places.plane_data(view(trained[latent_dim], at=at))["fields"][1]
+
+    plane = offer(5, np.full(5, 0.25))
+    assert plane["url"] == offer(5, np.full(5, 0.5))["url"]
+    assert "other 3 dimensions integrated out" in plane["note"] and "N(p; 0, I₂)" in plane["note"]
+    note, radius = offer(2, None)["note"], cache.extent(trained[2])
+    assert f"±{radius / (fields.SIDE - 1):.2g}" in note and "integrated" not in note
 
 
 @pytest.mark.parametrize(

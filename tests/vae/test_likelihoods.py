@@ -20,6 +20,36 @@ def test_it_integrates_to_one_and_has_the_mean_it_says(logit):
     density = p.log_prob(X).exp()
     assert (W * density).sum().item() == pytest.approx(1, abs=1e-12)
     assert (W * density * X).sum().item() == pytest.approx(p.mean.item(), abs=1e-12)
+    variance = (W * density * (X - p.mean) ** 2).sum().item()
+    assert variance == pytest.approx(p.variance.item(), abs=1e-11)  # a series of five terms
+
+
+@pytest.mark.parametrize("logit", [-60.0, -16.0, -1.0, -1e-4, 0.0, 1e-4, 1.0, 16.0, 60.0])
+def test_its_draws_have_its_mean_and_variance(logit):
+    n = 100_000
+    p = StableContinuousBernoulli(logits=torch.tensor(logit))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x = p.sample((n,)).double()
+    assert x.min() >= 0 and x.max() <= 1
+    mean, variance = p.mean.double(), p.variance.double()
+    assert abs(x.mean() - mean) < 4 * (variance / n).sqrt()
+    squares = (x - mean) ** 2
+    assert abs(squares.mean() - variance) < 4 * squares.std() / n**0.5
+
+
+@pytest.mark.parametrize("logit", [-300.0, -17.0, -1e-3, -9e-5, 0.0, 1.1e-4, 0.7, 30.0, 300.0])
+def test_its_quantiles_undo_its_distribution_function(logit):
+    """Against expm1(l x) / expm1(l), turned over so that nothing overflows."""
+    x = torch.linspace(0, 1, 41, dtype=torch.float64)
+    size = abs(logit)
+    below = torch.expm1(-size * x) / np.expm1(-size) if logit else x  # of the mirrored, falling one
+    u = below if logit <= 0 else (1 - below).flip(0)
+    found = StableContinuousBernoulli(logits=torch.tensor(logit, dtype=torch.float64)).icdf(u)
+    kept = (below < 1 - 1e-6) if logit <= 0 else (below < 1 - 1e-6).flip(0)  # u has digits there
+    torch.testing.assert_close(found[kept], x[kept], rtol=0, atol=2e-9)
+    ends = StableContinuousBernoulli(logits=torch.tensor(logit)).icdf(torch.tensor([0.0, 1.0]))
+    assert ends.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("logit", LOGITS)

@@ -44,6 +44,36 @@ def test_the_aggregates_density_is_that_of_the_mixture(family, monkeypatch):
     assert np.allclose(novelty.log_aggregate(made, x, z), expected, atol=1e-3)
 
 
+def test_the_datum_that_a_draw_came_from_can_be_left_out(monkeypatch):
+    monkeypatch.setattr(novelty, "TILE", 3)
+    made, x = model(), data(8)
+    z, own = sampling.from_aggregate(made, x, 7, seed=1)
+    own = np.append(own[:-1], 8)  # the last came from elsewhere
+    found = novelty.log_aggregate(made, x, z, without=own)
+    for k, row in enumerate(own):
+        others = x[torch.arange(8) != row]
+        assert found[k] == pytest.approx(novelty.log_aggregate(made, others, z[[k]])[0], abs=1e-6)
+    with pytest.raises(ValueError, match="beside"):
+        novelty.log_aggregate(made, x[:1], z[:1], without=np.zeros(1, int))
+
+
+def test_draws_of_few_data_are_as_certain_as_the_data():
+    """36 data with 1,000 narrow draws each time: the error covers how much the share varies."""
+    random = np.random.default_rng(0)
+
+    def draws() -> np.ndarray:
+        return random.normal(size=36)[random.integers(36, size=1_000)] + random.normal(
+            scale=0.05, size=1_000
+        )
+
+    found = [
+        novelty.outside(draws(), draws(), holds=0.8, behind=36, behind_reference=36)
+        for _ in range(200)
+    ]
+    spread = np.std([share for share, _ in found], ddof=1)
+    assert np.mean([error for _, error in found]) == pytest.approx(spread, rel=0.25)
+
+
 def test_of_the_reference_itself_a_twentieth_is_outside():
     random = np.random.default_rng(0)
     found = [novelty.outside(*random.normal(size=(2, 1_000))) for _ in range(200)]

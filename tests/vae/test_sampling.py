@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture
 
-from vae import sampling
+from vae import families, sampling
 from vae.config import RunConfig
 from vae.model import VAE
 from vae.sampling import Mixture
@@ -85,6 +85,23 @@ def test_the_mixture_is_scikit_learns():
     assert np.array_equal(mine.weights, theirs.weights_)
     assert np.array_equal(mine.means, theirs.means_)
     assert np.array_equal(mine.covariances, theirs.covariances_)
+
+
+@pytest.mark.parametrize("family", ["diagonal", "full"])
+def test_a_mixture_widened_by_q_has_the_variances_of_the_aggregate(family):
+    """By the law of total variance, for EM keeps the mean and covariance of what it is fitted to;
+    a dimension without any mean is as wide as its q."""
+    made, x = model(family, latent_dim=3), data(400)
+    loc, scale = (part.double().numpy() for part in families.moments(made.encode(x)))
+    loc[:, 2], scale[:, 2] = 0, 1
+    mixture = sampling.fit_mixture(loc, (scale**2).mean(axis=0), components=4)
+    assert mixture.full
+    mean = mixture.weights @ mixture.means
+    between = mixture.weights @ (mixture.means - mean) ** 2
+    within = mixture.weights @ np.diagonal(mixture.covariances, axis1=1, axis2=2)
+    expected = loc.var(axis=0) + (scale**2).mean(axis=0)
+    np.testing.assert_allclose(within + between, expected, rtol=1e-5)
+    assert np.allclose(mixture.covariances[:, 2, 2], 1, atol=1e-5)
 
 
 def test_draws_from_a_mixture_have_its_moments():

@@ -118,6 +118,7 @@ export class Plane {
     this.theme = readTheme(this.root);
     this.root.style.setProperty("--height", `${data.height}px`);
     this.root.classList.toggle("undecoded", data.decode === null);
+    this.root.classList.toggle("still", !data.backdrop);
     const [across, upwards] = data.axes;
     this.canvas.ariaLabel = `Latent plane: ${across} to the right, ${upwards} upwards`;
     if (before?.view_key !== data.view_key) {

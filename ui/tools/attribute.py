@@ -10,8 +10,10 @@ import streamlit as st
 from ui import analogies, cache, figures, groups, places, widgets
 from ui.canvas.flipbook import flipbook, strip
 from ui.groups import Between
+from ui.tools import labels
 from ui.tools.view import View
 from vae import latent
+from vae.directions import FEWEST
 
 #: How far a place is moved along the direction, in directions, and in how many steps.
 REACH, N_PICTURES = 2.0, 33
@@ -94,20 +96,22 @@ def _worth(view: View, found: Between) -> None:
     shown, length, area = st.columns([2, 2, 2])
     with shown.container(horizontal=True):
         for i in (0, 1):
-            st.image(figures.enlarge(pictures[i], 112), width=96, caption=f"mean {i + 1}, decoded")
+            caption = f"mean {i + 1}, decoded{labels.under(view)}"
+            st.image(figures.enlarge(pictures[i], 112), width=96, caption=caption)
     length.metric(
         "Length (units of z)",
         f"{direction.length:.2f} ± {direction.length_se:.2f}",
         help="Of mean 1 − mean 2, with its standard error over the choice of data.",
     )
-    length.caption(f"by chance about {direction.by_chance:.2f}")
+    if not found.looped:
+        length.caption(f"by chance about {direction.by_chance:.2f}")
     if apart is not None:
         area.metric(
             "Separation (AUC)",
             f"{apart.auc:.3f} ± {apart.standard_error:.3f}" if apart.auc < 0.9995 else "> 0.999",
             help="The chance that a datum of group 1 lies farther along the direction than one of "
             "group 2: 0.5 is none, 1 is complete. Each half of the data is judged by the direction "
-            "of the other half; ± the standard error.",
+            "of the other half; ± the standard error, given the direction of either half.",
         )
     shared = f" {found.shared} are in both and count in neither." if found.shared else ""
     area.caption(f"{counts[0]:,} and {counts[1]:,} data.{shared}")
@@ -116,23 +120,37 @@ def _worth(view: View, found: Between) -> None:
 
 def _verdict(found: Between) -> str:
     """Whether the direction is worth following, in words."""
-    apart = found.separation
+    apart, direction = found.separation, found.direction
+    if found.looped:
+        return (
+            "You chose these groups because they lie apart in this plane, so their separation says "
+            "nothing; a direction between labels can be judged."
+        )
     if apart is None:
-        return "Groups as small as these give a direction, but no way to judge it: take more data."
+        return (
+            f"With fewer than {FEWEST} data in a group, groups that are alike may lie apart "
+            "without any overlap: the direction cannot be judged. Take more data."
+        )
     if apart.auc - 0.5 < 2 * apart.standard_error:
         return (
-            "A separation of 0.5 within two standard errors: along this direction the groups do "
-            "not differ, and what its pictures show means nothing."
+            "A separation that is not above 0.5 by two standard errors: that the groups differ "
+            "along this direction is not shown, and what its pictures show may mean nothing."
         )
     if apart.auc < 0.8:
         return (
             "The groups differ on average along this direction, yet overlap widely: many data of "
             "either group lie on the other's side."
         )
+    if apart.auc < 0.95:
+        return (
+            "Most pairs of data lie in the right order along this direction, yet the groups "
+            "overlap: some data of either lie on the other's side."
+        )
+    far = direction.length > 2 * direction.by_chance
     return (
-        "A length well above what chance makes and a separation near 1: the groups lie apart "
-        "along this direction. That it changes nothing else is not said by that; the pictures "
-        "below show it."
+        f"A {'length well above what chance makes and a ' if far else ''}separation near 1: the "
+        "groups lie apart along this direction. That it changes nothing else is not said by that; "
+        "the pictures below show it."
     )
 
 
@@ -174,8 +192,10 @@ def _examples(view: View, found: Between) -> None:
     st.image(
         figures.enlarge(mosaic, 1600),
         width="stretch",
-        alt="Three rows of nine decoded pictures; the middle one of each row is a datum",
-        caption=f"data {', '.join(map(str, rows))} in the middle, −2 to +2 directions from there",
+        alt="Three rows of nine decoded pictures; the middle one of each row is the mean of a "
+        "datum, decoded",
+        caption=f"The means of data {', '.join(map(str, rows))} in the middle, −2 to +2 directions "
+        f"from there, all decoded{labels.under(view)}",
     )
     widgets.look_for(
         "The same change in every row, and nothing else: that is what a direction promises. It is "

@@ -33,10 +33,13 @@ def _sliders(view: View, z: np.ndarray, traits: Traits) -> None:
     """A slider for each dimension; letting one go chooses A."""
     st.subheader("A slider for each dimension")
     n, used = len(z), int(traits.active.sum())
+    total = "in all"
+    if view.run.config.family != "diagonal":
+        total = "one by one (the rate is higher: q does not factorise)"
     st.markdown(
         f"**{used} of {n}** dimensions are used: the encoder’s means vary along them, with a "
         "variance above 0.01 over the held-out data. They come in the order of what they carry, "
-        f"{_rate(traits.rate.sum())} nats in all; the blue bar is where 95 % of the means lie."
+        f"{_rate(traits.rate.sum())} nats {total}; the blue bar is where 95 % of the means lie."
     )
     moved = sliders(
         "sliders",

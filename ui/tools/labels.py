@@ -17,6 +17,11 @@ HINT = (
 )
 
 
+def under(view: View) -> str:
+    """What a caption adds to "decoded" where the model is told a label, whosever the latent is."""
+    return "" if view.label is None else f" under y = {cache.label_names(view.run.id)[view.label]}"
+
+
 def row(view: View) -> None:
     """Pictures of A, or of z = 0, side by side; nothing where the model is told no label."""
     if view.label is None:
@@ -25,7 +30,7 @@ def row(view: View) -> None:
     names = cache.label_names(view.run.id)
     told = [cache.decode(view.run.id, z, y) for y in range(len(names))]
     st.subheader("The same z under every label")
-    strip(told, [f"y = {name}" for name in names], side=5)
+    strip(told, [f"y = {name}" for name in names], side=4.4)
     chosen = "" if view.at is not None else " No place is chosen yet: this is the middle."
     widgets.look_for(
         f"One {places.shown(z)}, decoded once for each label. The label decides what is drawn; "

@@ -7,12 +7,23 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from ui import cache, figures, own_cache, own_draws, own_sources, own_walk, places, widgets
+from ui import (
+    cache,
+    figures,
+    own_cache,
+    own_draws,
+    own_sources,
+    own_usual,
+    own_walk,
+    places,
+    widgets,
+)
 from ui.inline import inline
 from ui.own_cache import Landing
 from ui.own_draws import number
+from ui.own_sources import Mine
 from ui.tools.view import View
-from vae import latent, runs
+from vae import latent
 
 #: As many dimensions are listed, those with the highest rate.
 LISTED = 5
@@ -65,7 +76,7 @@ def ask(view: View) -> None:
         if mine is None:
             st.info(own_sources.hint(view))
         else:
-            _what_comes_back(own_cache.landing(view.run.id, view.label, mine.x))
+            _what_comes_back(view, mine)
 
 
 def show(view: View, picked: Any) -> None:
@@ -79,7 +90,7 @@ def show(view: View, picked: Any) -> None:
         name = cache.label_names(view.run.id)[view.label]
         told = f" Encoder and decoder are told the label **{name}**, as chosen above."
     st.caption(mine.made + told)
-    _how_odd(view)
+    _how_odd(view, found)
     _where_it_lands(view, found)
     own_draws.show(view, mine.x, found)
     own_walk.show(view, found)
@@ -99,8 +110,9 @@ def _at(view: View, z: np.ndarray) -> list[Any]:
     return np.asarray(view.where.project(z), dtype=float).round(4).tolist()
 
 
-def _what_comes_back(found: Landing) -> None:
+def _what_comes_back(view: View, mine: Mine) -> None:
     """The picture as the model sees it, what comes back, and its numbers."""
+    found = own_cache.landing(view.run.id, view.label, mine.x)
     pictures = {
         "x, as the model sees it": found.seen,
         "decoded from q's mean": found.back,
@@ -129,18 +141,28 @@ def _what_comes_back(found: Landing) -> None:
             help=f"−E log p(x|z) under q; ± {found.distortion_se:.2f}, as the ELBO.",
             width="content",
         )
+    if mine.grey:
+        moved = own_usual.pixel_spread(view.run.id, view.label, mine.grey)
+        st.caption(
+            "± is over draws of z, for these very pixels. Another draw of the pixels would move "
+            f"the ELBO by about {moved:.1f} nats (standard deviation of {own_usual.REDRAWN} such "
+            "draws)."
+        )
 
 
-def _how_odd(view: View) -> None:
-    """What to compare the ELBO of one picture with."""
-    measured = [line["held_out"] for line in runs.metrics(view.run.id) if "held_out" in line]
-    usual = ""
-    if measured:
-        elbo = widgets.nats(measured[-1]["elbo"], measured[-1]["elbo_se"])
-        usual = f"The held-out data of this run have an ELBO of {elbo} nats on average. "
+def _how_odd(view: View, found: Landing) -> None:
+    """What to compare the ELBO of one picture with: those of single data, not their mean."""
+    low, high = own_usual.middle(view.run.id)
+    own = ", each told its own label" if view.label is not None else ""
+    if found.elbo < low:
+        verdict = "lower: the model finds it odd. Look where the difference is strong"
+    else:
+        verdict = "among them" if found.elbo <= high else "higher: the model finds it easy"
     widgets.look_for(
-        f"{usual}Far below that, the model finds a picture odd: look where the difference is "
-        "strong. It can only give back what its data have taught it."
+        f"Of the held-out data of this run{own}, 90 % have an ELBO between {widgets.nats(low)} "
+        f"and {widgets.nats(high)} nats, 5 % less and 5 % more. That of this picture, "
+        f"{widgets.nats(found.elbo)}, is {verdict}. The model can only give back what its data "
+        "have taught it."
     )
 
 
@@ -209,7 +231,7 @@ def _forget_zoom() -> None:
 
 def _neighbours(view: View, found: Landing) -> None:
     """The training data whose means lie nearest."""
-    st.subheader("The most similar training images by their means")
+    st.subheader("The training images with the nearest means")
     shown, names = cache.points(view.run.id, "train"), cache.label_names(view.run.id)
     near = latent.nearest(shown.loc, found.loc, 8)
     distances = np.linalg.norm(shown.loc[near] - found.loc, axis=1)
@@ -218,6 +240,13 @@ def _neighbours(view: View, found: Landing) -> None:
         for i, distance, picture in zip(near, distances, found_pictures, strict=True):
             caption = f"{names[shown.labels[i]]} · {distance:.2f}"
             st.image(inline(picture, 112), caption=caption, width=96)
+    if view.label is not None:
+        widgets.look_for(
+            "Label and distance in z, each image encoded with its own label. The labels mix here "
+            "by design: what the label says need not be said again by z. Look whether slant, width "
+            "or weight are alike instead."
+        )
+        return
     widgets.look_for(
         "Label and distance in z. Neighbours of another kind than your picture: here the plane is "
         "too crowded for the encoder to keep the kinds apart."

@@ -115,7 +115,8 @@ def _lengths(ways: dict[Kind, Way]) -> None:
         "**Length by the decoder** counts, in standard deviations, by how much the distribution of "
         "images changes on the way: a short step of length ε is told apart from one image as well "
         "as two normals whose means are ε standard deviations apart. It is a sum of short chords; "
-        "± is what halving them last added, and about a third of that is still missing. "
+        "± is what halving the chords last added; up to about as much again may be missing, so the "
+        "length is a little too short, never too long. "
         "**Length in z** is the ruler's length in latent space, in standard deviations of the "
         "prior."
     )
@@ -132,7 +133,8 @@ def _lengths(ways: dict[Kind, Way]) -> None:
     if short.in_z > 3 * straight.in_z:
         st.caption(
             "So long a way in z leads far from all data. The decoder was never trained there, and "
-            "says without a doubt what it decodes: such a shortcut is its mistake, not its map."
+            "says without a doubt what it decodes: such a shortcut is probably its mistake, not "
+            "its map."
         )
     if not short.found:
         st.caption(
@@ -163,8 +165,9 @@ def _background(view: View) -> None:
             "$z$, and $\\mathrm{Var}(x \\mid z)$ is the only uncertainty that enters: that of the "
             "pixels given $z$, as the decoder states it. What it does not know, far from all data, "
             "does not lengthen a path. The **geodesic** is a path of least length, found by "
-            "descent from several starts, so it is the shortest nearby and perhaps not of all. "
-            "With more than two dimensions the decoder ignores some, and a way through those is "
+            f"descent from {'two starts' if view.run.config.latent_dim == 2 else 'one start'}, so "
+            "it is the shortest nearby and perhaps not of all. "
+            "With more than two dimensions the decoder may ignore some, and a way through those is "
             "free: there the search is for the least length by $G + I$, so that a step of one "
             "prior standard deviation costs at least one. The lengths above are by $G$ always.",
             "Arvanitidis, Hansen & Hauberg 2018, Latent Space Oddity; Shao, Kumar & Fletcher 2018",

@@ -81,15 +81,26 @@ def _densities(view: View, z: np.ndarray) -> None:
         view.run.config.family == "full" and shown.covariance is None
     ):
         return  # a flow has no density in closed form; of many dimensions no covariances are kept
-    log_q, error = aggregate.log_density(z, shown.loc, shown.scale, shown.covariance)
+    of = " of all labels, each encoded with its own" if view.label is not None else ""
+    own = places.chosen_datum(view.run, view.split)
+    among = np.ones(len(shown.loc), dtype=bool)
+    among[[] if own is None else [own]] = False  # a datum is always near itself
+    lean = None if shown.covariance is None else shown.covariance[among]
+    log_q, error = aggregate.log_density(z, shown.loc[among], shown.scale[among], lean)
+    of += "" if own is None else ", without the chosen one"
     st.metric(
         "log q(z) (nats)",
-        widgets.nats(log_q, error) if error < FEW else f"about {log_q:.0f}".replace("-", "−"),
+        widgets.nats(log_q, error) if error < FEW else f"about {log_q:.1f}".replace("-", "−"),
         help="Log-density of the aggregate posterior, the mean of q(z | x) over "
-        f"{len(shown.loc):,} data, ± the standard error over the data, where more than a few are "
-        "near. Above log p(z) the data crowd, below it they are sparse; far below it nothing is "
-        "encoded, and the decoder invents.",
+        f"{among.sum():,} data{of}, ± the standard error over the data, where more than a "
+        "few are near. Above log p(z) the data crowd, below it they are sparse; far below it "
+        "nothing is encoded, and the decoder invents.",
     )
+    if not error < FEW:
+        st.caption(
+            "One or a few q decide this log q(z): whether there are more or fewer data than p(z) "
+            "says cannot be told."
+        )
 
 
 def compare(view: View, index: int) -> None:

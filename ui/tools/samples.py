@@ -25,8 +25,9 @@ MEANING: dict[Source, str] = {
     "the decoder was ever trained there.",
     "aggregate": "**A training datum is chosen at random, then z is drawn from its q.** These "
     "places the decoder knows; the price is that the data are needed to sample.",
-    "mixture": "**z from a mixture of Gaussians fitted to the means of q after training.** A small "
-    "density that stands in for the aggregate posterior; the data are no longer needed.",
+    "mixture": "**z from a mixture of Gaussians fitted to the means of q after training, each "
+    "widened by the mean variance of q.** A small density that stands in for the aggregate "
+    "posterior; the data are no longer needed.",
 }
 HINTS: dict[Source, str] = {
     "prior": "Dots of the plane that lie between the groups: there the samples are blends of two "
@@ -68,6 +69,8 @@ def show(view: View, picked: Any) -> None:
     source, pixels = _controls()
     found = sampled.samples(view.run.id, view.label, source, N, _seed())
     st.markdown(MEANING[source])
+    if view.label is not None and source != "prior":
+        st.caption("Of the training data only those with the label that is told: q(z | y).")
     names = cache.label_names(view.run.id)
     nearest = cache.thumbnails(view.run.id, "train", found.near.index.tolist())
     distances = _distances(view, found.near.distance)
@@ -173,8 +176,9 @@ def _about_distance(view: View) -> str:
         "Left the sample, with its number in the plane; right the training image nearest to its "
         f"mean (of all of them, grey, as stored), with the distance, {what}, and the label of that "
         "image. A copy would be at 0. "
-        f"An image that the model never saw is {usual} from its nearest training image (median of "
-        f"the first {sampled.N_USUAL} held-out ones)."
+        "The mean reconstruction of a datum that the model never saw, as smooth as these, is "
+        f"{usual} from its nearest (median of the first {sampled.N_USUAL} held-out ones). Sharp "
+        "images lie further apart."
     )
 
 
@@ -193,17 +197,21 @@ def _judge(view: View) -> None:
             help=f"Of {n:,} latents, ± one standard error.",
         )
     full = sampled.mixture(view.run.id, view.label).full
+    of = "" if view.label is None else " with the label that is told"
     shape = "full covariances" if full else "diagonal covariances, for there are few data"
     widgets.explain(
         r"\text{outside} = \{z : q(z) < t\}, \qquad q(z) = \frac{1}{N} \sum_n q(z \mid x_n), "
         r"\qquad t \text{ such that } P(q(z^*) < t) = 5\,\%",
-        f"q(z) is made of {n_train:,} training data, and z* is drawn from the q of held-out data: "
+        f"q(z) is made of {n_train:,} training data{of}, and z* is drawn from the q of held-out "
+        f"data{of}: "
         "**outside is where codes of new images hardly ever lie**, and 5 % is the share to compare "
         "with. More from the prior: there are holes, which no datum is coded into, and the decoder "
-        "invents. Less from the aggregate posterior: training images have codes that new ones do "
-        "not come near to. A mixture fitted to the means is narrower than q(z), for it leaves out "
-        f"the width of each q. Here it has {len(sampled.mixture(view.run.id, view.label).weights)} "
-        f"components with {shape}, fitted by scikit-learn.",
+        "invents. From the aggregate posterior about 5 %, unless new images are encoded otherwise "
+        "than training images: a draw is weighed by the q of all data but the one it came from, "
+        "which it is always near. The mixture has "
+        f"{len(sampled.mixture(view.run.id, view.label).weights)} components with {shape}, fitted "
+        "to the means by scikit-learn; the mean variance of q is then added to each, so that it is "
+        "as wide as q(z), in the dimensions too that the encoder does not use.",
         "Tomczak & Welling 2018, VAE with a VampPrior; Ghosh et al. 2020, From Variational to "
         "Deterministic Autoencoders, section 4 (ex-post density estimation)",
     )
