@@ -134,11 +134,11 @@ def test_a_link_to_a_past_epoch_replays_it_and_another_run_starts_afresh(
 
 
 def test_two_picks_draw_the_path_between_them(page, url, trained_here):
-    page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5")
+    page.goto(f"{url}/latent_space?run={trained_here}&z=0.5,0.5&tool=Path")
     page.get_by_test_id("plane-canvas").wait_for()
     expect(page.get_by_test_id("plane-legend")).not_to_be_empty()
     click_plane(page, 0.4, 0.6, modifiers=["Shift"])
-    expect(page.get_by_text("The path between the two places")).to_be_visible()
+    expect(page.get_by_role("heading", name="How long the paths are")).to_be_visible()
     assert "to=" in page.url
 
 
