@@ -51,6 +51,7 @@ def test_a_field_is_fetched_when_it_is_chosen_and_switched_without_a_rerun(page,
     page.emulate_media(color_scheme="dark")
     plane.wait_for(lambda: colour_at(scene(page), to(3.5, -1.05))[0] > 200)
     page.emulate_media(color_scheme="light")
+    plane.wait_for(lambda: colour_at(scene(page), to(3.5, -1.05))[0] < 100)  # the legend is new
 
     ground.get_by_label("aggregate posterior").focus()
     page.keyboard.press("Space")
