@@ -21,12 +21,12 @@ def epochs(run: Run) -> list[int]:
     """The epochs that can be shown, in order; the last one is the newest where its data are those
     of the others."""
     kept = [epoch for epoch in runs.snapshots(run.id) if epoch <= run.epoch]
-    if kept and kept[-1] < run.epoch and _same_data(run, kept[-1]):
+    if kept and kept[-1] < run.epoch and same_data(run, kept[-1]):
         kept.append(run.epoch)
     return kept
 
 
-def _same_data(run: Run, epoch: int) -> bool:
+def same_data(run: Run, epoch: int) -> bool:
     """Whether the held-out data at hand begin with those of an epoch: the bundled cut of MNIST
     stands in for all of it."""
     then = cache.snapshot(run.id, epoch).labels

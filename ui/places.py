@@ -232,7 +232,8 @@ def plane_data(view: View) -> dict[str, Any]:
             "title": colours.TITLES[view.colour],
             "range": limits,
             "note": colours.note(run, view.split, view.colour)
-            + (tsne_view.note(view) if view.axes == "tsne" else ""),
+            + (tsne_view.note(view) if view.axes == "tsne" else "")
+            + ("" if view.label is None else _told(view)),
         },
         "backdrop": _backdrop(view, ask | through, radius),
         "fields": fields.offered(ask | through, view.split, radius) if flat else [],
@@ -246,6 +247,12 @@ def plane_data(view: View) -> dict[str, Any]:
         "layers": {"points": True, "backdrop": True},
     }
     return data | tsne_view.changes(view, _view) if view.axes == "tsne" else data
+
+
+def _told(view: View) -> str:
+    """What every picture of a conditional model depends on."""
+    name = cache.label_names(view.run.id)[view.label or 0]
+    return f"Every picture is decoded under y = {name}, whatever the label of a point."
 
 
 def _backdrop(view: View, ask: dict[str, Any], radius: float) -> dict[str, Any] | None:

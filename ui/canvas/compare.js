@@ -39,6 +39,7 @@ export function difference(mixed, exact) {
 export function measured({ largest, mean }) {
   const [average, most] = [mean, largest].map((v) => `${v.toFixed(v < 1 ? 2 : 1)} %`);
   return (
+    "The preview mixes the four decoded pictures around. " +
     `Mix minus exact: ${average} of full scale on average, ${most} at most. ` +
     "Blue: the mix lacks ink; orange: it has too much."
   );

@@ -5,6 +5,8 @@ const CLICK_REACH = 4;
 const TAP_REACH = 8;
 const DOUBLE_CLICK_MS = 350;
 const LONG_PRESS_MS = 350;
+/** A wheel that scrolls the page goes on scrolling it when the plane comes under the pointer. */
+const SCROLL_MS = 250;
 
 /**
  * @typedef {{
@@ -38,9 +40,13 @@ const LONG_PRESS_MS = 350;
  */
 export function listen(canvas, on, signal) {
   listenToPointer(canvas, on, signal);
+  let scrolled = -Infinity;
+  const scrolls = { capture: true, passive: true, signal };
+  document.addEventListener("scroll", ({ timeStamp }) => (scrolled = timeStamp), scrolls);
   canvas.addEventListener(
     "wheel",
     (event) => {
+      if (event.timeStamp - scrolled < SCROLL_MS) return;
       event.preventDefault();
       const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 30 : 1;
       const amount = Math.max(-240, Math.min(240, event.deltaY * lines));

@@ -2,7 +2,7 @@
 import { drawable } from "./dots.js";
 import { heated } from "./heat.js";
 import { once } from "./load.js";
-import { checkSprite, inked, mix, readGrey } from "./picture.js";
+import { checkSprite, evened, inked, mix, readGrey } from "./picture.js";
 import { ellipse, nearest, parsePoints } from "./points.js";
 import { written } from "./view.js";
 
@@ -68,8 +68,12 @@ export class Layers {
    */
   putBackdrop(sprite, meta, colour) {
     const old = this.backdrop;
-    const ink = old?.sprite === sprite && old?.colour === colour ? old?.ink : null;
-    this.backdrop = meta && sprite && { sprite, ink: ink ?? inked(sprite, colour), colour, meta };
+    this.backdrop = null;
+    if (!meta || !sprite) return;
+    const same = old?.sprite === sprite && old?.colour === colour && old;
+    const { sheet, xs, ys } = same ? { sheet: null, ...same.even } : evened(sprite, meta);
+    const ink = sheet ? inked(sheet, colour) : same.ink;
+    this.backdrop = { sprite, ink, colour, meta, even: { xs, ys } };
   }
 
   /** A replay brings its own points and manifold: what is on its way is not wanted any more. */
@@ -163,10 +167,10 @@ export class Layers {
     const title = meta.title || (byLabel ? "label" : "value");
     return {
       p: [columns.x[row], columns.y[row]],
-      index: columns.index[row],
+      index: meta.numbered === false ? null : columns.index[row],
       row,
       tip,
-      about: `datum ${columns.index[row]}, ${title}: ${tip}`,
+      about: (meta.numbered === false ? "" : `datum ${columns.index[row]}, `) + `${title}: ${tip}`,
       ...ellipse(columns.sxx[row], columns.sxy[row], columns.syy[row]),
     };
   }

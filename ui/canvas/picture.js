@@ -92,6 +92,34 @@ export function mix(sprite, meta, [x, y]) {
 }
 
 /**
+ * The sprite on even nodes, each tile a mix: to look at, where uneven ones would look like a fault.
+ * @param {Grey} sprite
+ * @param {BackdropMeta} meta
+ * @returns {{sheet: Grey, xs: number[], ys: number[]}}
+ */
+export function evened(sprite, meta) {
+  const [h, w] = meta.tile;
+  const even = (/** @type {number[]} */ nodes) => {
+    const last = nodes.length - 1;
+    const step = last ? (nodes[last] - nodes[0]) / last : 0;
+    return nodes.map((node, i) => (i === last ? node : nodes[0] + i * step));
+  };
+  const [xs, ys] = [even(meta.xs), even(meta.ys)];
+  const pixels = new Uint8ClampedArray(sprite.pixels.length);
+  ys.forEach((y, row) =>
+    xs.forEach((x, column) => {
+      const tile = mix(sprite, meta, [x, y]);
+      const top = (ys.length - 1 - row) * h;
+      for (let i = 0; tile && i < h; i++) {
+        const line = tile.pixels.subarray(i * w, (i + 1) * w);
+        pixels.set(line, (top + i) * sprite.width + column * w);
+      }
+    }),
+  );
+  return { sheet: { ...sprite, pixels }, xs, ys };
+}
+
+/**
  * Show a picture at its own size; CSS enlarges it without smoothing.
  * @param {HTMLCanvasElement} canvas
  * @param {Grey | ImageData} picture

@@ -8,7 +8,7 @@
  *   sxy: Float32Array, syy: Float32Array, value: Float32Array | Uint8Array,
  *   index: Uint32Array}} Points
  * @typedef {{mode: "label" | "value", labels: string[], title: string,
- *   range: [number, number], url: string, note?: string}} PointsMeta
+ *   range: [number, number], url: string, note?: string, numbered?: boolean}} PointsMeta
  */
 
 /**

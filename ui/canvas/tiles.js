@@ -49,7 +49,8 @@ export function spread(places, least) {
  */
 export function drawTiles(context, { backdrop, frame, heat, points, theme, view }, ratio) {
   if (!backdrop) return;
-  const { tile, xs, ys } = backdrop.meta;
+  const { tile } = backdrop.meta;
+  const { xs, ys } = backdrop.even;
   const unit = pixelsPerUnit(view, frame);
   const columns = spread(xs.map((x) => x * unit), SMALLEST_TILE);
   const rows = spread(ys.map((y) => y * unit), SMALLEST_TILE);

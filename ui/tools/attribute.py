@@ -43,7 +43,7 @@ def layers(view: View) -> dict[str, Any]:
         return laid
     ends = view.where.project(found.means)
     laid["marks"] = [
-        {"p": end.tolist(), "label": f"mean {i + 1}", "shape": "cross"}
+        {"p": end.tolist(), "label": f"mean of group {i + 1}", "shape": "cross"}
         for i, end in enumerate(ends)
     ]
     # A step in z has no direction in a picture by t-SNE.
@@ -63,7 +63,7 @@ def show(view: View, picked: Any) -> None:
     if picked.lasso:
         groups.take(view, picked.lasso)
         widgets.rerun_fragment()
-    st.subheader("A direction: from the mean of one group to that of another")
+    st.subheader("A direction: from the mean of group 2 to that of group 1")
     columns = st.columns(2)
     for i, column in enumerate(columns):
         with column:
@@ -96,12 +96,13 @@ def _worth(view: View, found: Between) -> None:
     shown, length, area = st.columns([2, 2, 2])
     with shown.container(horizontal=True):
         for i in (0, 1):
-            caption = f"mean {i + 1}, decoded{labels.under(view)}"
+            caption = f"mean of group {i + 1}, decoded{labels.under(view)}"
             st.image(figures.enlarge(pictures[i], 112), width=96, caption=caption)
     length.metric(
         "Length (units of z)",
         f"{direction.length:.2f} ± {direction.length_se:.2f}",
-        help="Of mean 1 − mean 2, with its standard error over the choice of data.",
+        help="Of the mean of group 1 minus that of group 2, ± its standard error over the choice "
+        "of data.",
     )
     if not found.looped:
         length.caption(f"by chance about {direction.by_chance:.2f}")

@@ -191,9 +191,9 @@ def _background(view: View) -> None:
             r"\log \sqrt{\det G(z)} \qquad \text{with } G = J^\top J \text{ in units of one "
             r"standard deviation a pixel}",
             "How many distinguishable pictures fit into a unit of the plane, as a logarithm: "
-            "choose **Log-magnification** under *Backdrop* in the legend of the plane. Bright "
-            "ridges are borders where one kind of image turns into another within a short way, "
-            "and the geodesic crosses them where they are lowest; dark ground decodes to nearly "
-            "the same picture everywhere.",
+            "choose **Log-magnification** under *Backdrop* in the legend of the plane. Ridges, "
+            "where it is high (see the colour bar), are borders where one kind of image turns into "
+            "another within a short way, and the geodesic crosses them where they are lowest; "
+            "where it is low, all decodes to nearly the same picture.",
             "Bishop, Svensén & Williams 1997, Magnification Factors for the GTM Algorithm",
         )

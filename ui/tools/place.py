@@ -42,6 +42,8 @@ def show(view: View, picked: Any) -> None:
         told = view.label is not None and view.colour == "labels"
         widgets.look_for(labels.HINT if told else HINTS[view.colour])
     labels.row(view)
+    if view.second is not None:
+        st.button("Remove the second place", on_click=places.forget_second)
     if view.at is not None:
         describe(view, view.at)
         if (index := places.chosen_datum(view.run, view.split)) is not None:

@@ -36,8 +36,12 @@ def layers(view: View) -> dict[str, Any]:
     epoch = _epoch(kept)
     count = f"{len(cache.snapshot(view.run.id, kept[0]).labels):,}"
     note = f"The same {count} held-out data in every epoch."
+    if not (same := frames.same_data(view.run, kept[0])):
+        note += (
+            " They are of the full set that this run was trained on; the other tools show its cut."
+        )
     return {
-        "points": newest["points"] | {"note": note},
+        "points": newest["points"] | {"note": note, "numbered": same},
         "fields": [],  # of the newest weights only
         "replay": {
             "key": f"{view.run.id} {view.axes}",
@@ -65,10 +69,15 @@ def show(view: View, picked: Any) -> None:
         st.caption(
             "Of past epochs the rate of each datum is known, but not this: labels are shown."
         )
+    later = (
+        "The groups part within the first epochs; later they only slide and turn"
+        if view.label is None
+        else "The heap fills the prior within the first epochs, and its colours stay mixed: the "
+        "label is told, and z need not say it again"
+    )
     widgets.look_for(
         "At the start all data lie in one heap near the middle, and every picture is the same "
-        "grey. The groups part within the first epochs; later they only slide and turn, while the "
-        "pictures between them sharpen."
+        f"grey. {later}, while the pictures between them sharpen."
     )
     if view.run.config.latent_dim > 2:
         st.caption(
