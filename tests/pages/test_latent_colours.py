@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from tests.pages.opening import open_page, plane_data, texts
 
 
 def test_gaps_that_nobody_has_found_are_said_with_the_way_to_them(trained):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.opening import open_page, plane_data, texts
 from tests.pages.test_latent_tools_path import book, button
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
 from ui.groups import Between
 from ui.tools import attribute
 from vae import directions

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from tests.pages.opening import open_page, plane_data, texts
 from ui import cache, server
 from vae import evaluate, latent, runs, snapshots, train
 from vae.config import PRESETS, RunConfig

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from tests.pages.opening import open_page, plane_data, texts
 from ui import own_usual
 from ui.canvas.sketch import Drawing
 from vae import analysis, bounds, evaluate, families, latent, preparation, runs, train

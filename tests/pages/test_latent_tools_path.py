@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from tests.pages.opening import open_page, plane_data, texts
 from vae import geodesic, metric, runs
 
 ENDS = {"z": "1,2", "to": "-1,0"}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
+from tests.pages.opening import open_page, plane_data, texts
 from ui import cache, places, widgets
 from vae import aggregate, latent
 

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.pages.test_pages import open_page, plane_data, texts
+from tests.pages.opening import open_page, plane_data, texts
 from ui import cache, frames, posters, prints, sampled
 from ui.posters import Layout
 from ui.tools import poster, replay

@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.opening import open_page, plane_data, texts
 from tests.pages.test_latent_tools_labels import picture
-from tests.pages.test_pages import no_workers, open_page, plane_data, texts  # noqa: F401
 from ui import cache, layouts, server
 from vae import analysis, latent, results, runs
 from vae.requests import Embedding

@@ -3,50 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
-from ui import jobs
+from tests.pages.opening import PAGES, open_page, plane_data, texts
 from vae import latent, runs, train
 from vae.config import PRESETS, RunConfig
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = ROOT / "pages"
-
-
-@pytest.fixture(autouse=True)
-def no_workers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Jobs are collected, not run: what workers do is tested elsewhere."""
-    submitted: list[str] = []
-    monkeypatch.setattr(jobs, "submit", submitted.append)
-    monkeypatch.setattr(jobs, "withdraw", lambda run_id: False)
-    monkeypatch.setattr(jobs, "analyse", lambda run_id, request: None)
-    return submitted
-
-
-def open_page(name: str, **query: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "ui" / "main.py"), default_timeout=30)
-    for key, value in query.items():
-        app.query_params[key] = value
-    app.run()
-    if name != "overview":
-        app.switch_page(str(PAGES / f"{name}.py")).run()
-    assert not app.exception, app.exception
-    return app
-
-
-def plane_data(app: AppTest) -> dict:
-    """What the plane component was given."""
-    protos = [element.proto for element in app.get("bidi_component")]
-    return next(data for proto in protos if "backdrop" in (data := json.loads(proto.json or "{}")))
-
-
-def texts(app: AppTest) -> str:
-    kinds = (app.markdown, app.caption, app.warning, app.info, app.error)
-    return "\n".join(element.value for kind in kinds for element in kind)
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(PAGES.glob("*.py"))])

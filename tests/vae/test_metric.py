@@ -35,8 +35,13 @@ def test_the_metric_is_that_of_fisher(likelihood, D):
     """J_ηᵀ Var(x) J_η by autograd, where Var(x) is the slope of the mean by η."""
     model = steep_model(likelihood, D)
     for z in places(5, D):
-        natural = lambda z: likelihoods.natural(model.decode(z)).eta  # noqa: E731
-        mean = lambda z: model.decode(z).mean.flatten()  # noqa: E731
+
+        def natural(z, model=model):
+            return likelihoods.natural(model.decode(z)).eta
+
+        def mean(z, model=model):
+            return model.decode(z).mean.flatten()
+
         slopes = [torch.autograd.functional.jacobian(f, z) for f in (natural, mean)]
         expected = slopes[0].mT @ slopes[1]  # the mean's own derivative is Var(x) J_η
         torch.testing.assert_close(metric.metric(model, z), expected, rtol=1e-6, atol=1e-9)
