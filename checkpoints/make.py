@@ -22,7 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 import torch  # noqa: E402
 
 from vae import data, runs, train  # noqa: E402
-from vae.config import PRESETS  # noqa: E402
+from vae.presets import PRESETS  # noqa: E402
 
 #: How many snapshots each keeps; fifty dimensions, or a grid for every label, take more room.
 SNAPSHOTS = {
@@ -31,6 +31,8 @@ SNAPSHOTS = {
     "mnist-50d": 3,
     "digits-2d": 16,
     "digits-conditional-2d": 9,
+    "mnist-vq": 16,
+    "mnist-vq-2d": 24,
 }
 #: And of which past epochs each keeps the weights.
 PAST = {"mnist-2d": (2, 6, 16, 42), "mnist-50d": (2, 10, 42), "digits-2d": range(200)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui import figures, histories, widgets
+from ui import histories, training_view, widgets
 from vae import runs
 from vae.train import objective
 
@@ -60,47 +60,11 @@ def live() -> None:
         st.subheader("Rate")
         histories.chart("rate", histories.by_split(records, "rate", x), y_title="nats", **by)
         widgets.look_for("It rises as the code says more; near 0 the decoder ignores the code.")
-    with left:
-        st.subheader("IWAE-64")
-        histories.chart("iwae", histories.by_split(records, "iwae", x), y_title="nats", **by)
-        widgets.look_for(
-            "On average a tighter bound than the ELBO, with 64 draws (Burda et al. 2016); still a "
-            "bound. It is taken on the first 100 data of each set only: compare how it moves, not "
-            "its height, with the ELBO above. " + histories.newest(records, "iwae")
-        )
-    with right:
-        st.subheader("Rate of each latent dimension")
-        last = {name: lines[-1]["held_out"]["rates"] for name, lines in records.items()}
-        st.echarts_chart(
-            figures.rate_bars(last),
-            key="rates",
-            height=340,
-            alt="Rate of each latent dimension, in nats",
-        )
-        widgets.look_for("Bars at zero are dimensions the model does not use.")
-    with left:
-        st.subheader("Active units")
-        units = histories.values(records, x, lambda line: line["held_out"]["active_units"])
-        histories.chart("units", units, y_title="dimensions", y_floor=0, **by)
-        widgets.look_for(
-            "Dimensions that carry something: those where the variance over the data of the "
-            "encoder's mean is above 0.01 (Burda et al. 2016)."
-        )
-    with right:
-        st.subheader("β and learning rate")
-        schedule = histories.values(records, x, lambda line: line["beta"], "β, ")
-        largest = max(line["learning_rate"] for lines in records.values() for line in lines)
-        schedule |= histories.values(
-            records, x, lambda line: line["learning_rate"] / largest, "learning rate, "
-        )
-        histories.chart(
-            "schedule",
-            schedule,
-            y_title="β, and learning rate as a share of its top",
-            y_floor=0,
-            **by,
-        )
-        widgets.look_for("β weighs the rate in the objective only; every curve above has β = 1.")
+    if vaes := histories.with_field(records, "rates"):
+        training_view.of_vaes(vaes, by)
+    if coded := histories.with_field(records, "perplexity"):
+        training_view.of_codes(coded, by)
+    training_view.schedule(records, by)
 
 
 running = any(state in runs.ACTIVE for state in widgets.states(chosen).values())

@@ -17,7 +17,7 @@ from vae.embedded_plane import EmbeddedPlane
 from vae.evaluate import Split
 from vae.latent import Encoded, Plane, Spacing
 from vae.model import VAE
-from vae.runs import Run
+from vae.runs import Run, RunError
 from vae.snapshots import Snapshot, read_snapshot
 
 #: As many points as the plane shows: all of every split, but for the training set of letters.
@@ -49,13 +49,18 @@ class Datum(NamedTuple):
 
 
 def run(run_id: str) -> Run:
-    """The run with its newest model."""
+    """The run with its newest model, a VAE; a VQ-VAE is refused."""
     return _run(run_id, runs.stamp(run_id))
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
 def _run(run_id: str, stamp: int) -> Run:
-    return runs.load(run_id)
+    loaded = runs.load(run_id)
+    if loaded.config.is_vq:
+        raise RunError(
+            f"{run_id} is a VQ-VAE: its latents are codes, and the Codebook page shows them."
+        )
+    return loaded
 
 
 def model(run_id: str, label: int | None = None) -> VAE:

@@ -8,9 +8,11 @@ import streamlit as st
 from pydantic import ValidationError
 
 from ui import widgets
+from ui.code_form import Choose, Number, code_fields, sizes
 from vae import data
-from vae.config import DATA_SHAPES, PRESETS, ConfigError, RunConfig
+from vae.config import DATA_SHAPES, N_TRAIN, ConfigError, RunConfig
 from vae.model import count_parameters, flops_per_datum, refuse_absurd
+from vae.presets import PRESETS
 from vae.reading import explain
 from vae.train import choose_device
 
@@ -18,8 +20,8 @@ from vae.train import choose_device
 SPEED = 4e10
 #: Seconds that a flow adds to a step, whatever its size: many small operations.
 FLOW_STEP = 4e-3
-#: Sizes of the training sets that need no download, for the same estimate.
-N_TRAIN = {"mnist-subset": 10_000, "digits": 1_437, "shapes": 10_000}
+#: Operations of one epoch of the prior over codes, per code and datum: about six a parameter.
+PRIOR_FLOPS = 6 * 120_000
 
 
 def ask() -> RunConfig | None:
@@ -36,12 +38,13 @@ def ask() -> RunConfig | None:
     except ConfigError as error:
         st.error(str(error))
     else:
-        n_train = N_TRAIN.get(config.dataset, 60_000)
+        n_train = N_TRAIN[config.dataset]
         seconds = config.epochs * n_train * flops_per_datum(config) / SPEED
+        seconds += config.prior_epochs * n_train * config.n_latents * PRIOR_FLOPS / SPEED
         if config.family == "flow":
             seconds += config.epochs * n_train / config.batch_size * FLOW_STEP
         st.caption(
-            f"{count_parameters(config):,} parameters · {config.epochs} epochs of {n_train:,} "
+            f"{count_parameters(config):,} parameters · {config.all_epochs} epochs of {n_train:,} "
             f"data · about {widgets.duration(max(2, seconds))} on one core"
         )
         if not data.available(config.dataset):
@@ -60,7 +63,8 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         return f"form-{preset.name}-{field}"
 
     def choose(label: str, field: str, options: list[str], help: str) -> str:
-        at = options.index(getattr(preset, field))
+        value = getattr(preset, field)
+        at = options.index(value) if value in options else 0
         return st.selectbox(label, options, at, key=key(field), help=help)
 
     def number(label: str, field: str, help: str, **limits: Any) -> Any:
@@ -86,10 +90,18 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         ),
     }
     st.markdown("**Model**")
+    model = choose(
+        "Model",
+        "model",
+        ["vae", "vq-vae"],
+        "vae: the latents of an image are numbers. vq-vae: they are a map of codes, each chosen "
+        "from a codebook that is learned along.",
+    )
+    coded = model == "vq-vae"
     body = choose(
         "Body",
         "body",
-        ["mlp", "conv", "linear"],
+        ["mlp", "conv"] if coded else ["mlp", "conv", "linear"],
         "mlp: fully connected. conv: two convolutions and a dense layer. linear: no hidden layers "
         "(probabilistic PCA), whose log p(x) and posterior are known exactly; it takes a Gaussian "
         "likelihood and binarisation none.",
@@ -103,25 +115,11 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
         "width of a dense layer, such as 16, 32, 256. linear: none.",
     )
     fields |= {
+        "model": model,
         "body": body,
-        "hidden": [] if body == "linear" else _sizes(hidden),
+        "hidden": [] if body == "linear" else sizes(hidden),
         "activation": choose(
             "Activation", "activation", ["relu", "tanh"], "The function between two layers."
-        ),
-        "latent_dim": number(
-            "Latent dimensions",
-            "latent_dim",
-            "Length of the code z. Two dimensions can be seen whole, on a plane.",
-            step=1,
-        ),
-        "family": choose(
-            "Family of q(z|x)",
-            "family",
-            ["diagonal", "full", "flow"],
-            "What shapes the encoder can answer with. diagonal: an ellipse along the axes. full: "
-            "an ellipse that may lean, which costs a little more. flow: it may also bend and "
-            "split, so that it can come closest to the true posterior; it trains several times "
-            "more slowly.",
         ),
         "likelihood": choose(
             "Likelihood p(x|z)",
@@ -129,32 +127,8 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
             ["bernoulli", "continuous-bernoulli", "gaussian"],
             "Bernoulli for binary pixels; the others for grey ones, with binarisation none.",
         ),
-        "conditional": st.checkbox(
-            "Conditional: told the label",
-            preset.conditional,
-            key=key("conditional"),
-            help="Encoder and decoder are told the label y of every datum, so that z is free for "
-            "what the label does not say. The bound is then one on log p(x | y).",
-        ),
     }
-    st.markdown("**Objective**")
-    fields |= {
-        "objective": choose(
-            "Objective", "objective", ["elbo", "iwae"], "The bound that training raises."
-        ),
-        "k": number(
-            "K, samples of the IWAE bound",
-            "k",
-            "Draws of z per image in the IWAE bound; the ELBO takes 1.",
-            step=1,
-        ),
-        "beta": number(
-            "β", "beta", "Weight of the rate in training; a reported ELBO never has it.", step=0.5
-        ),
-        "beta_warmup": number(
-            "β warm-up (epochs)", "beta_warmup", "β rises from 0 over these epochs.", step=1
-        ),
-    }
+    fields |= code_fields(preset, choose, number) if coded else _latents(preset, choose, number)
     st.markdown("**Optimisation**")
     fields |= {
         "epochs": number("Epochs", "epochs", "Passes over the data.", step=1),
@@ -180,7 +154,48 @@ def _fields(preset: RunConfig) -> dict[str, Any]:
     return fields
 
 
-def _sizes(text: str) -> list[Any]:
-    """Numbers from a list with commas; what is no number is left for the check to name."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    return [int(part) if part.isdecimal() else part for part in parts]
+def _latents(preset: RunConfig, choose: Choose, number: Number) -> dict[str, Any]:
+    """The fields of latents that are numbers, and of their objective."""
+    fields: dict[str, Any] = {
+        "latent_dim": number(
+            "Latent dimensions",
+            "latent_dim",
+            "Length of the code z. Two dimensions can be seen whole, on a plane.",
+            step=1,
+        ),
+        "family": choose(
+            "Family of q(z|x)",
+            "family",
+            ["diagonal", "full", "flow"],
+            "What shapes the encoder can answer with. diagonal: an ellipse along the axes. full: "
+            "an ellipse that may lean, which costs a little more. flow: it may also bend and "
+            "split, so that it can come closest to the true posterior; it trains several times "
+            "more slowly.",
+        ),
+        "conditional": st.checkbox(
+            "Conditional: told the label",
+            preset.conditional,
+            key=f"form-{preset.name}-conditional",
+            help="Encoder and decoder are told the label y of every datum, so that z is free for "
+            "what the label does not say. The bound is then one on log p(x | y).",
+        ),
+    }
+    st.markdown("**Objective**")
+    fields |= {
+        "objective": choose(
+            "Objective", "objective", ["elbo", "iwae"], "The bound that training raises."
+        ),
+        "k": number(
+            "K, samples of the IWAE bound",
+            "k",
+            "Draws of z per image in the IWAE bound; the ELBO takes 1.",
+            step=1,
+        ),
+        "beta": number(
+            "β", "beta", "Weight of the rate in training; a reported ELBO never has it.", step=0.5
+        ),
+        "beta_warmup": number(
+            "β warm-up (epochs)", "beta_warmup", "β rises from 0 over these epochs.", step=1
+        ),
+    }
+    return fields

@@ -59,7 +59,7 @@ def show_states(chosen: list[str]) -> None:
         name = widgets.plain(widgets.title(run_id))
         if status.state == "running":
             rate = f", {status.samples_per_second:,.0f} samples/s" * bool(status.samples_per_second)
-            st.progress(status.progress, f"{name}: epoch {status.epoch} of {status.epochs}{rate}")
+            st.progress(status.progress, f"{name}: {widgets.epoch_of(run_id, status)}{rate}")
         elif status.state == "queued":
             st.caption(f"{name} waits for a free worker.")
         elif status.reason:
@@ -94,11 +94,22 @@ def by_split(records: Records, field: str, x: str) -> dict[str, figures.Curve]:
     return {
         f"{name}, {word}": (
             [line[x] for line in lines[_first(lines) :]],
-            [line[split][field] for line in lines[_first(lines) :]],
+            [_number(line[split][field]) for line in lines[_first(lines) :]],
         )
         for name, lines in records.items()
         for split, word in widgets.SPLITS.items()
+        if field in lines[-1][split]
     }
+
+
+def _number(value: float | list[float]) -> float:
+    """A value, or of what each level of codes has, the mean over the levels."""
+    return sum(value) / len(value) if isinstance(value, list) else value
+
+
+def with_field(records: Records, field: str) -> Records:
+    """The runs that record a field: VAEs and VQ-VAEs have some of their own."""
+    return {name: lines for name, lines in records.items() if field in lines[-1]["held_out"]}
 
 
 def _first(lines: list[dict[str, Any]]) -> int:
@@ -178,6 +189,8 @@ def _rows(run_id: str) -> list[dict[str, Any]]:
     """The record of a run, flat."""
     own = ("epoch", "step", "seconds", "samples_per_second", "learning_rate", "beta")
     fields = ("elbo", "elbo_se", "rate", "distortion", "iwae", "iwae_se", "active_units")
+    fields += ("elbo_uniform", "bits_per_dim", "squared_error", "commitment", "codebook")
+    fields += ("perplexity", "usage", "dead", "batch_perplexity", "batch_usage")
     try:
         found = runs.metrics(run_id)
     except RunError:
@@ -185,6 +198,10 @@ def _rows(run_id: str) -> list[dict[str, Any]]:
     return [
         {"run": run_id}
         | {name: line[name] for name in own}
-        | {f"{split}_{name}": line[split][name] for split in widgets.SPLITS for name in fields}
+        | {
+            f"{split}_{name}": line[split].get(name, "")
+            for split in widgets.SPLITS
+            for name in fields
+        }
         for line in found
     ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import numpy as np
 import torch
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from ui import (
@@ -27,23 +26,11 @@ from ui import (
     serving,
     traversals,
 )
+from ui.answering import FOREVER, QUICK, BadRequest, answer, numbers, one_of, whole
 from ui.packing import packed
 from vae import owners, runs
 from vae.config import RunConfig
-from vae.data import DataError
-from vae.joint import QuadratureError
 from vae.model import flops_per_datum
-from vae.runs import RunError
-
-#: Requests that are worked on at once; a further one waits for its turn. A picture under somebody's
-#: finger takes 2 ms and does not wait behind sixty thousand points.
-_turns = threading.BoundedSemaphore(2)
-_quick_turns = threading.BoundedSemaphore(2)
-_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
-
-
-class BadRequest(Exception):
-    """A request that cannot be answered, in one sentence."""
 
 
 @contextlib.asynccontextmanager
@@ -78,29 +65,12 @@ def _warm_up() -> None:
     jobs.start()
 
 
-def _answer(
-    view: Callable[[Request], Response], turns: threading.BoundedSemaphore = _turns
-) -> Callable[[Request], Response]:
-    """Takes turns, and turns trouble into one sentence with a status."""
-
-    def answer(request: Request) -> Response:
-        try:
-            with turns:
-                return view(request)
-        except RunError as error:
-            return PlainTextResponse(str(error), status_code=404)
-        except (BadRequest, DataError, QuadratureError) as error:
-            return PlainTextResponse(str(error), status_code=400)
-
-    return answer
-
-
 def _points(request: Request) -> Response:
     """Points of the plane, as ``packed`` makes them."""
     ask = request.query_params
-    run_id, split = ask.get("run", ""), _one_of(ask.get("split", "held_out"), "held_out", "train")
+    run_id, split = ask.get("run", ""), one_of(ask.get("split", "held_out"), "held_out", "train")
     epoch = _epoch(ask.get("epoch"))
-    colour = _one_of(ask.get("colour", "labels"), *colours.COLOURS)
+    colour = one_of(ask.get("colour", "labels"), *colours.COLOURS)
     if colour == "elbo" and epoch is not None:
         raise BadRequest("The ELBO of each datum is known for the newest epoch only.")
     axes = _axes(run_id, ask.get("axes", "0,1"), tsne=epoch is None)
@@ -108,10 +78,10 @@ def _points(request: Request) -> Response:
     where = cache.plane(run_id, axes)
     at = where.project(shown.loc) if epoch is not None else cache.seen(run_id, split, axes)
     values = colours.values(run_id, split, colour, epoch)[: len(at)]
-    values = values[: _whole(ask.get("first"), "A number of points")]
+    values = values[: whole(ask.get("first"), "A number of points")]
     covariance = where.covariance(shown.scale, shown.covariance)[: len(values)]
     body = packed(at[: len(values)], covariance, values)
-    return Response(body, media_type="application/octet-stream", headers=_FOREVER)
+    return Response(body, media_type="application/octet-stream", headers=FOREVER)
 
 
 def _sprite(request: Request) -> Response:
@@ -120,32 +90,32 @@ def _sprite(request: Request) -> Response:
     run_id, epoch = ask.get("run", ""), _epoch(ask.get("epoch"))
     if epoch is not None:
         grid = cache.snapshot(run_id, epoch, _label(run_id, ask.get("y"))).grid
-        return Response(grid, headers=_FOREVER)
+        return Response(grid, headers=FOREVER)
     axes = _axes(run_id, ask.get("axes", "0,1"))
-    n, radius = _numbers(f"{ask.get('n', 21)},{ask.get('radius', 3)}", 2)
+    n, radius = numbers(f"{ask.get('n', 21)},{ask.get('radius', 3)}", 2)
     if not (2 <= n <= 41 and 0 < radius <= 1e3):
         raise BadRequest("A grid has 2 to 41 nodes a side, and a radius above 0.")
-    spacing = _one_of(ask.get("spacing", "z"), "z", "quantile", "bent")
+    spacing = one_of(ask.get("spacing", "z"), "z", "quantile", "bent")
     at = _at(run_id, ask.get("at"))
     label = _label(run_id, ask.get("y"))
     png = cache.sprite(run_id, axes, at, int(n), float(radius), spacing, label=label)
-    return Response(png, media_type="image/png", headers=_FOREVER)
+    return Response(png, media_type="image/png", headers=FOREVER)
 
 
 def _field(request: Request) -> Response:
     """A field over the plane as a grey PNG; the header X-Range says what 0 and 255 stand for."""
     ask = request.query_params
-    run_id, name = ask.get("run", ""), _one_of(ask.get("name", ""), *fields.NAMES)
-    split = _one_of(ask.get("split", "held_out"), "held_out", "train")
+    run_id, name = ask.get("run", ""), one_of(ask.get("name", ""), *fields.NAMES)
+    split = one_of(ask.get("split", "held_out"), "held_out", "train")
     axes = _axes(run_id, ask.get("axes", "0,1"))
-    radius = float(_numbers(ask.get("radius", "3"), 1)[0])
+    radius = float(numbers(ask.get("radius", "3"), 1)[0])
     if axes == "tsne" or runs.read_config(run_id).latent_dim < 2 or radius <= 0:
         raise BadRequest("A field needs a plane through the latent space, and a radius above 0.")
     at = _at(run_id, ask.get("at"))
     through = None if at is None else tuple(at.tolist())
     label = _label(run_id, ask.get("y"))
     found = fields.field(fields.Asked(run_id, name, split, axes, through, label, radius))
-    headers = {**_FOREVER, "X-Range": f"{found.low:.4f},{found.high:.4f}"}
+    headers = {**FOREVER, "X-Range": f"{found.low:.4f},{found.high:.4f}"}
     return Response(found.png, media_type="image/png", headers=headers)
 
 
@@ -156,26 +126,26 @@ def _poster(request: Request) -> Response:
     ask = request.query_params
     run_id, most = ask.get("run", ""), posters.MOST
     asked = f"{ask.get('rows', 15)},{ask.get('columns', 15)},{ask.get('radius', 3)}"
-    rows, columns, radius = _numbers(asked, 3)
+    rows, columns, radius = numbers(asked, 3)
     if not (1 <= rows <= most and 1 <= columns <= most and 0 < radius <= 1e3):
         raise BadRequest(f"A poster has 1 to {most} rows and columns, and a radius above 0.")
-    spacing = _one_of(ask.get("spacing", "z"), "z", "quantile")
+    spacing = one_of(ask.get("spacing", "z"), "z", "quantile")
     layout = posters.Layout(int(rows), int(columns), spacing, float(radius))
     axes, label = _axes(run_id, ask.get("axes", "0,1")), _label(run_id, ask.get("y"))
     pictures = posters.pictures(run_id, axes, _at(run_id, ask.get("at")), label, layout)
-    ground = _one_of(ask.get("ground", "dark"), "dark", "light")
-    return Response(png(prints.on_ground(mosaic(pictures), ground)), headers=_FOREVER)
+    ground = one_of(ask.get("ground", "dark"), "dark", "light")
+    return Response(png(prints.on_ground(mosaic(pictures), ground)), headers=FOREVER)
 
 
 def _traversal(request: Request) -> Response:
     """One row of pictures a latent dimension, the busiest first."""
     ask = request.query_params
     run_id, rows = ask.get("run", ""), ask.get("rows", "12")
-    at = _numbers(ask.get("at", ""), cache.run(run_id).config.latent_dim)
+    at = numbers(ask.get("at", ""), cache.run(run_id).config.latent_dim)
     if not rows.isdecimal() or not 1 <= int(rows[:4]) <= len(at):
         raise BadRequest(f"There are 1 to {len(at)} rows: one for each latent dimension.")
     png = traversals.sheet(run_id, at, int(rows[:4]), _label(run_id, ask.get("y")))
-    return Response(png, media_type="image/png", headers=_FOREVER)
+    return Response(png, media_type="image/png", headers=FOREVER)
 
 
 def _posterior(request: Request) -> Response:
@@ -183,12 +153,12 @@ def _posterior(request: Request) -> Response:
     ask = request.query_params
     run_id, epoch = ask.get("run", ""), _epoch(ask.get("epoch"))
     subject = posteriors.Subject(run_id, epoch, ask.get("source", ""), ask.get("observed", ""))
-    x0, x1, y0, y1 = _numbers(ask.get("window", ""), 4).tolist()
+    x0, x1, y0, y1 = numbers(ask.get("window", ""), 4).tolist()
     if runs.read_config(run_id).latent_dim != 2 or not (x0 < x1 and y0 < y1):
         raise BadRequest("A window has x0 < x1 and y0 < y1, in a space of two latent dimensions.")
     posteriors.refuse_nonsense(subject)
     png = posteriors.heat(subject, (x0, x1, y0, y1))
-    return Response(png, media_type="image/png", headers=_FOREVER)
+    return Response(png, media_type="image/png", headers=FOREVER)
 
 
 def _decode(request: Request) -> Response:
@@ -200,9 +170,9 @@ def _decode(request: Request) -> Response:
     latent_dim = cache.run(run_id).config.latent_dim
     if "p" in ask:
         axes = _axes(run_id, ask.get("axes", "0,1"), tsne=True)
-        z = cache.plane(run_id, axes, _at(run_id, ask.get("at"))).to_latent(_numbers(ask["p"], 2))
+        z = cache.plane(run_id, axes, _at(run_id, ask.get("at"))).to_latent(numbers(ask["p"], 2))
     else:
-        z = _numbers(ask.get("z", ""), latent_dim)
+        z = numbers(ask.get("z", ""), latent_dim)
     epoch, label = _epoch(ask.get("epoch")), _label(run_id, ask.get("y"))
     if epoch is None:
         picture = cache.decode(run_id, z, label)
@@ -211,20 +181,9 @@ def _decode(request: Request) -> Response:
     return Response(png(picture), media_type="image/png")
 
 
-def _numbers(text: str, n: int) -> np.ndarray:
-    """n finite floats of a sensible size, separated by commas."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != n or not all(math.isfinite(x) and abs(x) <= 1e3 for x in numbers):
-        raise BadRequest(f"Expected {n} numbers between -1000 and 1000, separated by commas.")
-    return np.array(numbers)
-
-
 def _at(run_id: str, text: str | None) -> np.ndarray | None:
     """The point that a plane goes through, if one is given."""
-    return _numbers(text, cache.run(run_id).config.latent_dim) if text else None
+    return numbers(text, cache.run(run_id).config.latent_dim) if text else None
 
 
 def _axes(run_id: str, text: str, *, tsne: bool = False) -> str:
@@ -232,7 +191,7 @@ def _axes(run_id: str, text: str, *, tsne: bool = False) -> str:
     latent_dim = runs.read_config(run_id).latent_dim
     if latent_dim > 2 and (text == "pca" or (tsne and text == "tsne")):
         return text
-    first, second = _numbers(text, 2)
+    first, second = numbers(text, 2)
     if not (0 <= first < max(2, latent_dim) and 0 <= second < max(2, latent_dim)):
         raise BadRequest(f"This run has {latent_dim} latent dimensions, counted from 0.")
     return f"{int(first)},{int(second)}"
@@ -250,30 +209,16 @@ def _label(run_id: str, text: str | None) -> int | None:
 
 def _epoch(text: str | None) -> int | None:
     """A past epoch, if one is given."""
-    return _whole(text, "An epoch")
-
-
-def _whole(text: str | None, what: str) -> int | None:
-    """A whole number, if one is given."""
-    if text and not text.isdecimal():
-        raise BadRequest(f"{what} is a whole number.")
-    return int(text) if text else None
-
-
-def _one_of(text: str, *allowed: str) -> str:
-    """A word out of a few."""
-    if text not in allowed:
-        raise BadRequest(f"Expected one of {', '.join(allowed)}.")
-    return text
+    return whole(text, "An epoch")
 
 
 routes = [
     serving.route,
-    Route("/api/points", _answer(_points)),
-    Route("/api/sprite", _answer(_sprite)),
-    Route("/api/field", _answer(_field)),
-    Route("/api/decode", _answer(_decode, _quick_turns)),
-    Route("/api/poster", _answer(_poster)),
-    Route("/api/traversal", _answer(_traversal)),
-    Route("/api/posterior", _answer(_posterior)),
+    Route("/api/points", answer(_points)),
+    Route("/api/sprite", answer(_sprite)),
+    Route("/api/field", answer(_field)),
+    Route("/api/decode", answer(_decode, QUICK)),
+    Route("/api/poster", answer(_poster)),
+    Route("/api/traversal", answer(_traversal)),
+    Route("/api/posterior", answer(_posterior)),
 ]

@@ -98,7 +98,7 @@ def _row(run_id: str, status: Status) -> None:
     with st.container(border=True):
         st.markdown(f"**{widgets.plain(widgets.title(run_id))}**")
         if status.state == "running":
-            text = f"epoch {status.epoch}/{status.epochs}"
+            text = widgets.epoch_of(run_id, status)
             if status.samples_per_second:
                 text += f" · {status.samples_per_second:,.0f} images/s"
             if status.eta is not None:
@@ -128,7 +128,9 @@ def _buttons(run_id: str, status: Status) -> None:
         elif status.state != "finished":
             st.button("Resume", key=f"resume-{run_id}", on_click=_do, args=(_resume, run_id))
         st.button("Delete", key=f"delete-{run_id}", on_click=_do, args=(_delete, run_id))
-    if status.epoch:
+    if status.epoch and widgets.kind_of(run_id) == "VQ-VAE":
+        widgets.link("codebook", "Codebook", run=run_id)
+    elif status.epoch:
         widgets.link("latent_space", "Latent space", run=run_id)
 
 

@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -16,7 +16,7 @@ from vae import runs
 from vae.analysis import about_conditional
 from vae.data import DataError
 from vae.evaluate import Split
-from vae.runs import Run, RunError, State
+from vae.runs import Run, RunError, State, Status
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -48,29 +48,38 @@ def title(run_id: str) -> str:
     return run_id if not name or plainly else f"{name} · {run_id}"
 
 
-def pick_run(notices: DeltaGenerator | None = None) -> Run:
-    """Asks for a run (kept in the URL as ``run``), and stops the page kindly if it has no model;
-    what there is to say stands in ``notices``, else here."""
+def pick_run(
+    notices: DeltaGenerator | None = None,
+    kind: Literal["VAE", "VQ-VAE"] = "VAE",
+    load: Callable[[str], Run] = cache.run,
+) -> Run:
+    """Asks for a run of a kind (kept in the URL as ``run``), and stops the page kindly if it has no
+    model; what there is to say stands in ``notices``, else here."""
     notices = st.container() if notices is None else notices
     st.session_state.update(st.session_state.pop("brought", {}))
-    ids = runs.ids()
+    every = runs.ids()
+    ids = [run_id for run_id in every if kind_of(run_id) in (kind, None)]
     if not ids:
-        st.info("There is no run yet: choose a preset in the sidebar and press Train.")
+        st.info(f"There is no {kind} yet: choose a preset in the sidebar and press Train.")
         st.stop()
-    asked, last = st.query_params.get("run"), st.session_state.get("run")
-    if asked and asked not in ids:
+    asked, last = st.query_params.get("run"), st.session_state.get(f"last {kind}")
+    picked = "run-picked" if kind == "VAE" else "codes-picked"
+    if asked in every and asked not in ids:
+        with notices:
+            _send_to_its_page(asked, kind_of(asked))
+    elif asked and asked not in ids:
         notices.warning(
             f"There is no run “{plain(asked)}”: it was deleted, or the link is wrong. "
             "Another is shown instead."
         )
     if asked in ids and asked != last:
-        st.session_state["run-picked"] = asked
-    elif st.session_state.get("run-picked") not in ids:
-        st.session_state["run-picked"] = last if last in ids else ids[0]
-    run_id = st.selectbox("Run", ids, key="run-picked", format_func=title)
-    st.session_state["run"] = st.query_params["run"] = run_id
+        st.session_state[picked] = asked
+    elif st.session_state.get(picked) not in ids:
+        st.session_state[picked] = last if last in ids else ids[0]
+    run_id = st.selectbox("Run", ids, key=picked, format_func=title)
+    st.session_state[f"last {kind}"] = st.query_params["run"] = run_id
     try:
-        run = cache.run(run_id)
+        run = load(run_id)
         cache.label_names(run_id)  # its data are here
     except (RunError, DataError) as error:
         notices.warning(str(error))
@@ -78,6 +87,30 @@ def pick_run(notices: DeltaGenerator | None = None) -> Run:
     if run.notice:
         notices.warning(run.notice)
     return run
+
+
+def kind_of(run_id: str) -> Literal["VAE", "VQ-VAE"] | None:
+    """What a run is; nothing if its configuration cannot be read."""
+    try:
+        return "VQ-VAE" if runs.read_config(run_id).is_vq else "VAE"
+    except RunError:
+        return None
+
+
+def _send_to_its_page(run_id: str, kind: str | None) -> None:
+    """What to say of a run that another page shows, with the way there."""
+    if kind == "VQ-VAE":
+        st.info(
+            f"{plain(run_id)} is a VQ-VAE: its latents are codes, not numbers, and have a page of "
+            "their own. A VAE is shown here instead."
+        )
+        link("codebook", f"Open {plain(run_id)} on the Codebook page", run=run_id)
+    else:
+        st.info(
+            f"{plain(run_id)} is a VAE: its latents are numbers, and it has no codebook. A VQ-VAE "
+            "is shown here instead."
+        )
+        link("latent_space", f"Open {plain(run_id)} on the Latent space page", run=run_id)
 
 
 def keep_to(run: Run) -> None:
@@ -124,6 +157,20 @@ def states(ids: list[str] | None = None) -> dict[str, State]:
         except RunError:
             continue  # deleted a moment ago
     return found
+
+
+def epoch_of(run_id: str, status: Status) -> str:
+    """How far a training is: the epoch, and whether the prior over codes has its turn."""
+    try:
+        config = runs.read_config(run_id)
+    except RunError:
+        return f"epoch {status.epoch}/{status.epochs}"
+    if not config.prior_epochs:
+        return f"epoch {status.epoch}/{status.epochs}"
+    if status.epoch < config.epochs:
+        return f"stage 1 of 2, codes: epoch {status.epoch}/{config.epochs}"
+    done = status.epoch - config.epochs
+    return f"stage 2 of 2, prior over codes: epoch {done}/{config.prior_epochs}"
 
 
 def link(page: str, label: str, **query: str) -> None:

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from vae.config import PRESETS, ConfigError, RunConfig
+from vae.config import ConfigError, RunConfig
+from vae.presets import PRESETS
 from vae.reading import explain, read_config
 
 PROGRAM = "python -m vae"

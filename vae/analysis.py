@@ -111,6 +111,8 @@ def _perform(run: Run, request: Request, name: str) -> None:
 def _compute(run: Run, request: Request, report: Report) -> dict[str, np.ndarray]:
     """The arrays. What computes is imported late: it may take seconds."""
     report("loading", 0.0)
+    if run.config.is_vq:
+        raise ValueError(f"{run.id} is a VQ-VAE, and this analysis is of VAEs.")
     if run.config.conditional and not isinstance(request, Embedding):
         raise ValueError(about_conditional(run))
     match request:

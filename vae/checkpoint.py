@@ -13,7 +13,8 @@ from torch.optim import Adam
 from vae import runs
 from vae.config import RunConfig
 from vae.files import DamagedFile, read_tensors, write_bytes, write_tensors
-from vae.model import VAE
+from vae.model import VAE, build
+from vae.vqvae import VQVAE
 
 
 class Position(NamedTuple):
@@ -29,7 +30,7 @@ class Trainer:
     """What changes while a run trains: weights, optimiser, position."""
 
     config: RunConfig
-    model: VAE
+    model: VAE | VQVAE
     optimiser: Adam
     position: Position
 
@@ -37,7 +38,7 @@ class Trainer:
 def new_trainer(config: RunConfig, device: torch.device) -> Trainer:
     """Fresh weights from the seed, and their optimiser."""
     torch.manual_seed(config.seed)
-    model = VAE(config).to(device)
+    model = build(config).to(device)
     optimiser = Adam(model.parameters(), lr=config.learning_rate, fused=True)
     return Trainer(config, model, optimiser, Position())
 
@@ -54,7 +55,7 @@ def save(run_id: str, trainer: Trainer) -> None:
     for index, values in trainer.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": t for name, t in values.items()}
     tensors["rng"] = torch.get_rng_state()
-    if trainer.model.zero.is_cuda:
+    if trainer.model.device.type == "cuda":
         tensors["rng.cuda"] = torch.cuda.get_rng_state()
     notes = {"epoch": str(epoch), "step": str(step), "seconds": repr(seconds)}
     write_tensors(path / "model.safetensors", model, notes)
@@ -113,6 +114,6 @@ def _put_back(tensors: dict[str, Tensor], notes: dict[str, str], trainer: Traine
     groups = trainer.optimiser.state_dict()["param_groups"]
     trainer.optimiser.load_state_dict({"state": state, "param_groups": groups})
     torch.set_rng_state(tensors["rng"])
-    if "rng.cuda" in tensors and trainer.model.zero.is_cuda:
+    if "rng.cuda" in tensors and trainer.model.device.type == "cuda":
         torch.cuda.set_rng_state(tensors["rng.cuda"])
     trainer.position = position

@@ -156,6 +156,11 @@ def export(
     run = runs.load(run_id)
     if run.notice:
         print(run.notice, file=sys.stderr)
+    if run.config.is_vq and to != "tensorboard":
+        raise ExportError(
+            f"{run_id} is a VQ-VAE, and --to {to} writes VAEs: its curves can go to tensorboard, "
+            "and its weights are in model.safetensors."
+        )
     if to == "projector":
         terminal.have(run.config.dataset)
     folder = out or Path("exports") / run_id / to

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-#: 2 brought the families full and flow, and the linear body; 3 brought conditional. All are read.
-CONFIG_VERSION = 3
+#: 2 brought the families full and flow, and the linear body; 3 conditional; 4 the VQ-VAE. All are
+#: read.
+CONFIG_VERSION = 4
 
 #: Event shape of every data set: (C, H, W) for images, (2,) for points in the plane.
 DATA_SHAPES: dict[str, tuple[int, ...]] = {
@@ -35,6 +37,19 @@ N_LABELS: dict[str, int] = {
     "pinwheel": 5,
 }
 
+#: How many data train.
+N_TRAIN: dict[str, int] = {
+    "mnist-subset": 10_000,
+    "digits": 1_437,
+    "shapes": 10_000,
+    "mnist": 60_000,
+    "fashion-mnist": 60_000,
+    "kmnist": 60_000,
+    "emnist-letters": 124_800,
+    "gaussian-mixture": 10_000,
+    "pinwheel": 10_000,
+}
+
 #: Data sets that torchvision fetches (or finds under ``VAE_DATA``); the others need nothing.
 DOWNLOADED = ("mnist", "fashion-mnist", "kmnist", "emnist-letters")
 
@@ -50,6 +65,34 @@ DatasetName = Literal[
     "pinwheel",
 ]
 Width = Annotated[int, Field(ge=1, le=8192)]
+
+
+#: What only a VQ-VAE has.
+CODE_FIELDS = (
+    "quantiser",
+    "n_codes",
+    "map_side",
+    "levels",
+    "fsq_levels",
+    "codebook",
+    "decay",
+    "commitment",
+    "through",
+    "kmeans_init",
+    "revival",
+    "cosine",
+    "prior_epochs",
+)
+
+
+def halvings(side: int) -> tuple[int, ...]:
+    """The sides of an image on its way down to one pixel, each half of the one before.
+
+    Example:
+        >>> halvings(28)
+        (28, 14, 7, 4, 2, 1)
+    """
+    return (side,) if side == 1 else (side, *halvings((side + 1) // 2))
 
 
 class ConfigError(ValueError):
@@ -81,7 +124,10 @@ class RunConfig(BaseModel):
     dataset: DatasetName = "mnist-subset"
     binarisation: Literal["dynamic", "fixed", "none"] = "dynamic"
 
-    # Model: p(x, z) = p(z) p(x|z) and q(z|x)
+    # Model: p(x, z) = p(z) p(x|z) and q(z|x); of a VQ-VAE z is a map of codes
+    model: Annotated[
+        Literal["vae", "vq-vae"], Field(description="latents that are numbers, or codes")
+    ] = "vae"
     body: Literal["mlp", "conv", "linear"] = "mlp"
     hidden: Annotated[
         tuple[Width, ...],
@@ -97,6 +143,37 @@ class RunConfig(BaseModel):
     conditional: Annotated[
         bool, Field(description="tell encoder and decoder the label y: p(x|y), q(z|x,y)")
     ] = False
+
+    # Codes: of a VQ-VAE only, whose latent_dim is the length of a code vector
+    quantiser: Annotated[
+        Literal["vq", "fsq"], Field(description="codes that are learned, or a fixed lattice")
+    ] = "vq"
+    n_codes: Annotated[int, Field(ge=2, le=8192, description="vectors in the codebook")] = 128
+    map_side: Annotated[int, Field(ge=1, le=14, description="the map has so many codes a side")] = 7
+    levels: Annotated[
+        int, Field(ge=1, le=4, description="codebooks, each for what those before left over")
+    ] = 1
+    fsq_levels: Annotated[
+        tuple[Annotated[int, Field(ge=2, le=64)], ...],
+        Field(max_length=8, description="values of each dimension of an FSQ lattice"),
+    ] = ()
+    codebook: Annotated[
+        Literal["ema", "loss"], Field(description="learned by moving averages, or by gradients")
+    ] = "ema"
+    decay: Annotated[float, Field(ge=0, lt=1, description="of the moving averages")] = 0.99
+    commitment: Annotated[
+        float, Field(ge=0, le=100, description="weight that keeps the encoder near its codes")
+    ] = 0.25
+    through: Annotated[
+        Literal["straight-through", "rotation"],
+        Field(description="how the gradient passes the choice of a code"),
+    ] = "straight-through"
+    kmeans_init: Annotated[bool, Field(description="start the codebook by k-means")] = True
+    revival: Annotated[bool, Field(description="move codes that nobody uses")] = True
+    cosine: Annotated[bool, Field(description="compare directions only")] = False
+    prior_epochs: Annotated[
+        int, Field(ge=0, le=10_000, description="then train a prior over the code maps")
+    ] = 0
 
     # Objective
     objective: Literal["elbo", "iwae"] = "elbo"
@@ -125,6 +202,75 @@ class RunConfig(BaseModel):
     def n_labels(self) -> int:
         """How many labels the data have, whether the model is told them or not."""
         return N_LABELS[self.dataset]
+
+    @property
+    def is_vq(self) -> bool:
+        """Whether its latents are codes."""
+        return self.model == "vq-vae"
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs of the model, and of the prior over its codes after it."""
+        return self.epochs + self.prior_epochs
+
+    @property
+    def n_latents(self) -> int:
+        """Codes of one datum, all levels together."""
+        return self.map_side**2 * self.levels
+
+    @model_validator(mode="after")
+    def _codes_fit(self) -> Self:
+        if not self.is_vq:
+            for name in CODE_FIELDS:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is a setting of a VQ-VAE: set model to vq-vae")
+            return self
+        for name in ("family", "conditional", "objective", "beta", "beta_warmup"):
+            default = type(self).model_fields[name].default
+            if getattr(self, name) != default:
+                raise ValueError(
+                    f"a VQ-VAE has no {name}: its q(z|x) names one code for certain, and its rate "
+                    f"is a constant while it trains; set {name} to {default}"
+                )
+        if self.body == "linear":
+            raise ValueError("a VQ-VAE needs a body that bends: choose body mlp or conv")
+        if self.quantiser == "fsq":
+            self._lattice_fits()
+        elif self.fsq_levels:
+            raise ValueError("fsq_levels are those of a lattice: leave them out, or choose fsq")
+        elif self.latent_dim < 2:
+            raise ValueError(
+                "code vectors of one number lie on a line, where each code has two neighbours at "
+                "most and moves past none: set latent_dim to 2 or more, or choose quantiser fsq"
+            )
+        elif self.latent_dim > 64:
+            raise ValueError("code vectors have at most 64 numbers: set latent_dim to 64 or less")
+        n = N_TRAIN[self.dataset] * self.map_side**2
+        if self.n_codes > n:
+            raise ValueError(
+                f"there are more codes ({self.n_codes:,}) than vectors to share them among: "
+                f"{self.dataset} trains with {n:,} of them; make n_codes smaller"
+            )
+        if self.body == "conv" and self.map_side not in halvings(self.shape[-1])[1:]:
+            sides = ", ".join(map(str, reversed(halvings(self.shape[-1])[1:])))
+            raise ValueError(
+                f"convolutions that halve a side of {self.shape[-1]} reach maps of {sides}: set "
+                "map_side to one of these, or choose body mlp"
+            )
+        return self
+
+    def _lattice_fits(self) -> None:
+        n = math.prod(self.fsq_levels)
+        if not self.fsq_levels or (self.latent_dim, self.n_codes) != (len(self.fsq_levels), n):
+            raise ValueError(
+                "an FSQ lattice has one dimension for each of fsq_levels, and as many codes as "
+                "their product: with fsq_levels 8, 5, 5 set latent_dim to 3 and n_codes to 200"
+            )
+        if self.levels > 1 or self.cosine or self.codebook == "loss" or self.through == "rotation":
+            raise ValueError(
+                "an FSQ lattice is fixed, has one level and rounds: leave levels, cosine, codebook "
+                "and through as they are"
+            )
 
     @model_validator(mode="after")
     def _fields_fit_each_other(self) -> Self:
@@ -180,72 +326,6 @@ class RunConfig(BaseModel):
         if self.body == "conv" and len(self.hidden) != 3:
             raise ValueError(
                 "the convolutional body takes three hidden sizes: channels of the first and of the "
-                "second convolution, and the width of the dense layer, such as 16, 32, 256"
+                "further convolutions, and the width of the dense layer, such as 16, 32, 256"
             )
         return self
-
-
-#: Configurations with a name: the shipped runs, and what the sidebar offers first.
-PRESETS: dict[str, RunConfig] = {
-    "digits-2d": RunConfig(
-        name="digits-2d",
-        dataset="digits",
-        hidden=(256, 128),
-        epochs=200,
-        batch_size=64,
-        schedule="cosine",
-        evaluate_every=2,
-    ),
-    "mnist-subset-2d": RunConfig(name="mnist-subset-2d", hidden=(400,), epochs=30),
-    "shapes-2d": RunConfig(name="shapes-2d", dataset="shapes", hidden=(400,), epochs=30),
-    "digits-linear-2d": RunConfig(
-        name="digits-linear-2d",
-        dataset="digits",
-        binarisation="none",
-        body="linear",
-        hidden=(),
-        family="full",
-        likelihood="gaussian",
-        epochs=100,
-        batch_size=64,
-        learning_rate=1e-2,
-        schedule="cosine",
-        evaluate_every=2,
-    ),
-    "digits-conditional-2d": RunConfig(
-        name="digits-conditional-2d",
-        dataset="digits",
-        hidden=(256, 128),
-        conditional=True,
-        epochs=200,
-        batch_size=64,
-        schedule="cosine",
-        evaluate_every=2,
-    ),
-    "mnist-2d": RunConfig(
-        name="mnist-2d",
-        dataset="mnist",
-        hidden=(400, 200),
-        epochs=200,
-        schedule="cosine",
-        evaluate_every=2,
-    ),
-    "mnist-2d-conv": RunConfig(
-        name="mnist-2d-conv",
-        dataset="mnist",
-        body="conv",
-        hidden=(16, 32, 256),
-        epochs=60,
-        schedule="cosine",
-    ),
-    "mnist-50d": RunConfig(
-        name="mnist-50d",
-        dataset="mnist",
-        hidden=(200, 200),
-        activation="tanh",
-        latent_dim=50,
-        epochs=200,
-        schedule="cosine",
-        evaluate_every=2,
-    ),
-}

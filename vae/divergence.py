@@ -64,7 +64,7 @@ def kl(
 
     Example:
         >>> from vae import linear
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]), torch.zeros(3, 1, 8, 8)
         >>> log_p, q = linear.log_evidence(model, x), linear.posterior(model, x)
         >>> bool(kl(model, x, q, log_p)[0].abs().max() < 1e-9)
@@ -119,7 +119,7 @@ def elbo(
 
     Example:
         >>> from vae import linear
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]), torch.zeros(3, 1, 8, 8)
         >>> bound = elbo(model, x, linear.posterior(model, x))
         >>> torch.allclose(bound, linear.log_evidence(model, x))

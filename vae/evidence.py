@@ -69,7 +69,7 @@ def compute(run: Run, ask: Evidence, report: Report) -> Arrays:
         ``vae.importance``, ``vae.exact``, ``vae.forms`` and ``vae.surgery``.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> config = PRESETS["digits-linear-2d"]
         >>> run = Run("ppca", config, VAE(config), epoch=0)
         >>> found = compute(run, Evidence(n=9, k=5), lambda what, share: None)

@@ -52,7 +52,7 @@ def is_known(model: VAE) -> bool:
     """Whether log p(x) can be had exactly: of a linear model, and with up to two dimensions.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> is_known(VAE(PRESETS["digits-2d"])), is_known(VAE(PRESETS["mnist-50d"]))
         (True, False)
     """
@@ -84,7 +84,7 @@ def truth(
         ``vae.linear`` and ``vae.quadrature``.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> truth(VAE(PRESETS["digits-linear-2d"]), torch.zeros(3, 1, 8, 8)).loc.shape
         torch.Size([3, 2])
     """
@@ -122,7 +122,7 @@ def fit(
         Gauss-Hermite nodes and lattices in ``vae.quadrature``; closed forms of Gaussians.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]), torch.zeros(3, 1, 8, 8)
         >>> log_p = truth(model, x).log_evidence
         >>> found = fit(model, x, log_p)

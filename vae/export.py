@@ -24,6 +24,9 @@ N_POINTS = 10_000
 EVENTS = ".elbo-room"
 #: What is recorded for each split; a curve each.
 CURVES = ("elbo", "rate", "distortion", "iwae", "active_units")
+CURVES += ("elbo_uniform", "bits_per_dim", "squared_error", "commitment", "codebook")
+#: And for each level of codes.
+OF_LEVELS = ("perplexity", "usage", "dead", "batch_perplexity", "batch_usage")
 
 
 class ExportError(Exception):
@@ -62,10 +65,13 @@ def tensorboard(run: Run, folder: Path) -> list[Path]:
             for name in ("epoch", "learning_rate", "beta", "samples_per_second"):
                 writer.add_scalar(name, record[name], **at)
             for split in ("train", "held_out"):
-                for name in CURVES:
+                for name in filter(record[split].__contains__, CURVES):
                     writer.add_scalar(f"{name}/{split}", record[split][name], **at)
-                for axis, rate in enumerate(record[split]["rates"], start=1):
+                for axis, rate in enumerate(record[split].get("rates", ()), start=1):
                     writer.add_scalar(f"rate_z{axis}/{split}", rate, **at)
+                for name in filter(record[split].__contains__, OF_LEVELS):
+                    for level, value in enumerate(record[split][name], start=1):
+                        writer.add_scalar(f"{name}_level{level}/{split}", value, **at)
     return sorted(folder.glob(f"events.out.tfevents.*{EVENTS}"))
 
 

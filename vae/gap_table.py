@@ -40,7 +40,7 @@ def compute(run: Run, ask: Request, report: Report) -> dict[str, np.ndarray]:
         Cremer, Li & Duvenaud 2018.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> from vae.model import VAE
         >>> config = PRESETS["digits-linear-2d"]
         >>> run = Run("ppca", config, VAE(config), epoch=0)

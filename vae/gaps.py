@@ -127,7 +127,7 @@ def gaps(
 
     Example:
         >>> from vae import linear
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]).double(), torch.rand(3, 1, 8, 8).double()
         >>> found = gaps(model, x, ["diagonal"])
         >>> found.families, bool(abs(found.approximation[1]).max() < 1e-2)
@@ -198,7 +198,7 @@ def summary(gaps: Gaps) -> list[Row]:
         Cremer, Li & Duvenaud 2018, table 2.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]), torch.zeros(3, 1, 8, 8)
         >>> [row.family for row in summary(gaps(model, x, ["diagonal"]))]
         ['diagonal', 'full']

@@ -142,7 +142,7 @@ def evenly(model: VAE, path: np.ndarray, n: int, parts: int = 16) -> np.ndarray:
         TypeError: As ``metric.embed`` does.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model = VAE(PRESETS["digits-linear-2d"])
         >>> evenly(model, np.array([[0.0, 0.0], [1.0, 1.0], [4.0, 4.0]]), 3).round(4)
         array([[0., 0.],
@@ -182,7 +182,7 @@ def geodesic(model: VAE, a: np.ndarray, b: np.ndarray, n: int = 32) -> Geodesic:
         Generative Models.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model = VAE(PRESETS["digits-linear-2d"])
         >>> found = geodesic(model, np.array([0.0, 0.0]), np.array([2.0, 1.0]), n=5)
         >>> found.converged, bool(abs(found.length / found.straight - 1) < 1e-5)
@@ -247,7 +247,7 @@ def step(model: VAE, state: State) -> tuple[State, Info]:
         Marquardt 1963, An Algorithm for Least-Squares Estimation of Nonlinear Parameters.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model = VAE(PRESETS["digits-linear-2d"])
         >>> bent = np.array([[0.0, 0.0], [1.0, -3.0], [2.0, 2.0]])
         >>> state, info = step(model, init(model, bent))

@@ -82,6 +82,31 @@ class StableContinuousBernoulli(ContinuousBernoulli):
         return torch.where(near, value + logits * value * (1 - value) / 2, x)
 
 
+def likelihood(name: str, out: Tensor, log_scale: Tensor | None, event_dims: int) -> Independent:
+    """p(x given z) from what a decoder's body gives: logits, or the means of a Gaussian.
+
+    Arguments:
+        name: ``"bernoulli"``, ``"continuous-bernoulli"`` or ``"gaussian"``.
+        out: With shape (*, *event).
+        log_scale: The log of a Gaussian's standard deviation, a scalar; of the others None.
+        event_dims: How many axes an event has.
+
+    Returns:
+        A factorised distribution with batch shape (*).
+
+    Example:
+        >>> likelihood("bernoulli", torch.zeros(5, 1, 8, 8), None, 3).batch_shape
+        torch.Size([5])
+    """
+    if name == "bernoulli":
+        p_x = Bernoulli(logits=out, validate_args=False)
+    elif name == "continuous-bernoulli":
+        p_x = StableContinuousBernoulli(logits=out, validate_args=False)
+    else:
+        p_x = Normal(out, log_scale.exp().expand_as(out), validate_args=False)
+    return Independent(p_x, event_dims, validate_args=False)
+
+
 class Natural(NamedTuple):
     """A likelihood as an exponential family: natural parameters (*, d), log-partition (*)."""
 

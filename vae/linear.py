@@ -32,7 +32,7 @@ def is_linear(model: VAE) -> bool:
     """Whether a model is linear-Gaussian, so that the closed forms of this file hold for it.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> is_linear(VAE(PRESETS["digits-linear-2d"])), is_linear(VAE(PRESETS["digits-2d"]))
         (True, False)
     """
@@ -52,7 +52,7 @@ def parameters(model: VAE) -> Parameters:
         ValueError: If the model is not linear.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> parameters(VAE(PRESETS["digits-linear-2d"])).weight.shape
         torch.Size([64, 2])
     """
@@ -84,7 +84,7 @@ def posterior(model: VAE, x: Tensor) -> MultivariateNormal:
         Tipping & Bishop 1999, Probabilistic Principal Component Analysis, section 3.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> posterior(VAE(PRESETS["digits-linear-2d"]), torch.zeros(5, 1, 8, 8)).loc.shape
         torch.Size([5, 2])
     """
@@ -113,7 +113,7 @@ def log_evidence(model: VAE, x: Tensor) -> Tensor:
         Tipping & Bishop 1999, section 3.1; the D by D matrix M stands in for the d by d one.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> log_evidence(VAE(PRESETS["digits-linear-2d"]), torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5])
     """
@@ -196,7 +196,7 @@ def set_parameters(model: VAE, weight: Tensor, mean: Tensor, scale: Tensor) -> N
         with the least divergence: the inverse of its variances is the precision's diagonal.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]).double(), torch.rand(9, 1, 8, 8).double()
         >>> set_parameters(model, *optimum(x, 2))
         >>> gap = log_evidence(model, x) - model.log_weights(x, K=1)  # for any draw

@@ -137,7 +137,7 @@ def metric(model: VAE, z: Tensor, basis: Tensor | None = None) -> Tensor:
         Arvanitidis et al. 2022, Pulling Back Information Geometry, for that of Fisher's metric.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> from vae import linear
         >>> model = VAE(PRESETS["digits-linear-2d"])
         >>> W, _, scale = linear.parameters(model)
@@ -209,7 +209,7 @@ def length(model: VAE, path: np.ndarray, parts: int = 16) -> Length:
         Arvanitidis, Hansen & Hauberg 2018, Latent Space Oddity.
 
     Example:
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model = VAE(PRESETS["digits-linear-2d"])
         >>> there = length(model, np.array([[0.0, 0.0], [1.0, 2.0]]))
         >>> back = length(model, np.array([[1.0, 2.0], [0.5, 1.0], [0.0, 0.0]]))

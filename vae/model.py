@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 from torch.utils.flop_counter import FlopCounterMode
 
+from vae import vqvae
 from vae.config import ConfigError, RunConfig
 from vae.families import family
 from vae.labelled import Labelled
-from vae.likelihoods import StableContinuousBernoulli
+from vae.likelihoods import likelihood
 from vae.nn import (
     AffineEncoder,
     apply_to_events,
@@ -22,6 +23,7 @@ from vae.nn import (
     mlp_decoder,
     mlp_encoder,
 )
+from vae.vqvae import VQVAE
 
 #: More parameters than this are refused: 50 million are 200 MB of weights and 800 MB in training.
 MAX_PARAMETERS = 50_000_000
@@ -65,6 +67,11 @@ class VAE(nn.Module):
             self.log_scale = nn.Parameter(torch.tensor(-1.0))
         self.register_buffer("zero", torch.zeros(config.latent_dim), persistent=False)
         self.register_buffer("one", torch.ones(config.latent_dim), persistent=False)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.zero.device
 
     @property
     def conditional(self) -> bool:
@@ -148,13 +155,7 @@ class VAE(nn.Module):
             ValueError: If the model is conditional and was told no label, or other than B.
         """
         out = self._through(self.decoder, z, 1)
-        if self.likelihood == "bernoulli":
-            p_x = Bernoulli(logits=out, validate_args=False)
-        elif self.likelihood == "continuous-bernoulli":
-            p_x = StableContinuousBernoulli(logits=out, validate_args=False)
-        else:
-            p_x = Normal(out, self.log_scale.exp().expand_as(out), validate_args=False)
-        return Independent(p_x, len(self.shape), validate_args=False)
+        return likelihood(self.likelihood, out, getattr(self, "log_scale", None), len(self.shape))
 
     def log_weights(self, x: Tensor, K: int) -> Tensor:
         r"""Draws K latents per datum from the encoder and weighs them.
@@ -181,6 +182,18 @@ class VAE(nn.Module):
         return apply_to_events(body, x, event_dims)
 
 
+def build(config: RunConfig) -> VAE | VQVAE:
+    """The model that a configuration describes, with fresh weights.
+
+    Raises:
+        ConfigError: If it would have more than ``MAX_PARAMETERS`` parameters.
+    """
+    if not config.is_vq:
+        return VAE(config)
+    refuse_absurd(config)
+    return VQVAE(config)
+
+
 def count_parameters(config: RunConfig) -> int:
     """The number of parameters of a configuration, counted without allocating any.
 
@@ -200,6 +213,8 @@ def count_parameters(config: RunConfig) -> int:
         >>> count_parameters(RunConfig(hidden=(400,), latent_dim=20))
         652824
     """
+    if config.is_vq:
+        return vqvae.count_parameters(config)
     q = family(config.family, config.latent_dim)
     with torch.device("meta"):
         bodies = _labelled(config, _bodies(config, q.n_parameters))
@@ -227,6 +242,8 @@ def flops_per_datum(config: RunConfig) -> int:
         >>> flops_per_datum(RunConfig(hidden=(400,), latent_dim=20))
         3907200
     """
+    if config.is_vq:
+        return vqvae.flops_per_datum(config)
     q = family(config.family, config.latent_dim)
     parameters = torch.zeros(1, q.n_parameters)
     with torch.device("meta"):

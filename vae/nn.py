@@ -89,6 +89,40 @@ def conv_decoder(
     )
 
 
+def map_encoder(
+    shape: Sequence[int], hidden: Sequence[int], side: int, n_out: int, activation: str
+) -> nn.Sequential:
+    """From (B, C, H, W) to a map (B, n_out, side, side): convolutions that halve, then a place-wise
+    mix of neighbours; ``hidden`` are the channels of the first, of the others, and of the mix."""
+    (n_in, here, _), (first, others, dense) = shape, hidden
+    act = ACTIVATIONS[activation]
+    layers: list[nn.Module] = []
+    while here > side:
+        n_next = others if layers else first
+        layers += [nn.Conv2d(n_in, n_next, 4 - here % 2, stride=2, padding=1), act()]
+        n_in, here = n_next, (here + 1) // 2
+    layers += [nn.Conv2d(n_in, dense, 3, padding=1), act(), nn.Conv2d(dense, n_out, 1)]
+    return nn.Sequential(*layers)
+
+
+def map_decoder(
+    n_in: int, hidden: Sequence[int], side: int, shape: Sequence[int], activation: str
+) -> nn.Sequential:
+    """From a map (B, n_in, side, side) to (B, C, H, W), the mirror of ``map_encoder``."""
+    (channels, there, _), (first, others, dense) = shape, hidden
+    act = ACTIVATIONS[activation]
+    sides = [there]
+    while sides[-1] > side:
+        sides.append((sides[-1] + 1) // 2)
+    widths = [channels, first, *[others] * (len(sides) - 2)]
+    layers: list[nn.Module] = [nn.Conv2d(n_in, dense, 3, padding=1), act()]
+    layers += [nn.Conv2d(dense, widths[-1], 3, padding=1)]
+    for n_out, n_before, target in zip(widths[-2::-1], widths[:0:-1], sides[-2::-1], strict=True):
+        kernel = 4 - target % 2
+        layers += [act(), nn.ConvTranspose2d(n_before, n_out, kernel, stride=2, padding=1)]
+    return nn.Sequential(*layers)
+
+
 class AffineEncoder(nn.Module):
     """From (B, *shape) to (B, n_out): the first outputs are affine in x, the others constants.
 

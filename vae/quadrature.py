@@ -95,7 +95,7 @@ def evidence(
 
     Example:
         >>> from vae import linear
-        >>> from vae.config import PRESETS
+        >>> from vae.presets import PRESETS
         >>> model, x = VAE(PRESETS["digits-linear-2d"]), torch.zeros(3, 1, 8, 8)
         >>> torch.allclose(evidence(model, x).log_evidence, linear.log_evidence(model, x))
         True

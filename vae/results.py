@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from vae import data, runs
+from vae.config import CODE_FIELDS
 from vae.files import DamagedFile, explain_os_error, read_json, read_tensors, write_json
 from vae.owners import held
 from vae.requests import History, Request
@@ -68,7 +69,8 @@ def key(run: Run, request: Request) -> str:
         >>> len(key(runs.load("digits-2d"), Evidence()))
         25
     """
-    newer = None if run.config.conditional else {"conditional"}  # than many results that are kept
+    # Fields that are newer than many results that are kept, where they say nothing.
+    newer = {"model", *CODE_FIELDS} | (set() if run.config.conditional else {"conditional"})
     digest = hashlib.sha256(run.config.model_dump_json(exclude=newer).encode())
     digest.update(data.at_hand(run.config.dataset).sha256.encode())
     if isinstance(request, History):

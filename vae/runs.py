@@ -30,8 +30,9 @@ from vae.files import (
     write_bytes,
     write_json,
 )
-from vae.model import VAE, count_parameters, refuse_absurd
+from vae.model import VAE, build, count_parameters, refuse_absurd
 from vae.status import ACTIVE, State, Status, check
+from vae.vqvae import VQVAE
 
 #: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
 SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d", "digits-conditional-2d")
@@ -50,7 +51,7 @@ class Run:
 
     id: str
     config: RunConfig
-    model: VAE
+    model: VAE | VQVAE
     epoch: int
     notice: str = ""
 
@@ -118,14 +119,15 @@ def create(config: RunConfig) -> str:
         'queued'
     """
     refuse_absurd(config)
-    parts = (config.dataset, f"{config.latent_dim}d", config.body, config.family)
+    size = f"vq{config.n_codes}" if config.is_vq else f"{config.latent_dim}d"
+    parts = (config.dataset, size, config.body, config.family)
     stem = "-".join(p for p in parts if p not in ("mlp", "diagonal")) + "-cond" * config.conditional
     checksum = data.load(config.dataset).sha256 if data.available(config.dataset) else ""
     path = None
     try:
         root().mkdir(parents=True, exist_ok=True)
         path = _new_folder(stem)
-        write_status(path.name, Status("queued", epochs=config.epochs))
+        write_status(path.name, Status("queued", epochs=config.all_epochs))
         about = {
             "config": config.model_dump(mode="json"),
             "parameters": count_parameters(config),
@@ -197,7 +199,7 @@ def load(run_id: str, epoch: int | None = None) -> Run:
     for name in ("model", "resume", "prev") if epoch is None else (f"weights/{epoch:05d}",):
         try:
             tensors, notes = read_tensors(path / f"{name}.safetensors")
-            model = VAE(config)
+            model = build(config)
             model.load_state_dict(weights(tensors))
             found = int(notes["epoch"])
         except FileNotFoundError:

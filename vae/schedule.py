@@ -26,4 +26,7 @@ def learning_rate_at(config: RunConfig, epoch: float) -> float:
     """
     if config.schedule == "constant":
         return config.learning_rate
+    if epoch >= config.epochs and config.prior_epochs:  # the second stage begins anew
+        done = (epoch - config.epochs) / config.prior_epochs
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / config.epochs))

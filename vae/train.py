@@ -11,7 +11,7 @@ import torch
 from filelock import Timeout
 from torch import Tensor
 
-from vae import bounds, checkpoint, data, past, runs, snapshots
+from vae import bounds, checkpoint, code_record, code_snapshots, data, past, runs, snapshots
 from vae.checkpoint import Position, Trainer, new_trainer
 from vae.config import ConfigError, RunConfig
 from vae.evaluate import N_ELBO, examples, labels_of, present, record
@@ -20,6 +20,7 @@ from vae.model import VAE
 from vae.outcome import Diverged, Outcome, outcome
 from vae.runs import RunError, Status
 from vae.schedule import beta_at, learning_rate_at
+from vae.vqvae import VQVAE, initialise
 
 #: Steps between two looks at the accumulated loss, which on a GPU make it wait.
 CHECK_EVERY = 50
@@ -29,19 +30,23 @@ REPORT_EVERY = 0.5
 LOCK_PATIENCE = 1.0
 
 
-def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
+def objective(
+    model: VAE | VQVAE, x: Tensor, config: RunConfig, beta: float, stage: int = 1
+) -> Tensor:
     r"""What training maximises, averaged over a batch.
 
     .. math:: \mathbb{E}_q \log p(x \mid z) - \beta\, \mathrm{KL}(q \| p)
         \quad\text{or}\quad \log \tfrac1K \textstyle\sum_k w_k
 
-    With β other than 1 this is not an ELBO; what is recorded always is.
+    With β other than 1 this is not an ELBO; what is recorded always is. A VQ-VAE has objectives of
+    its own: see ``VQVAE.objective``, and ``VQVAE.prior_objective`` for the second stage.
 
     Arguments:
         model: The model, told the labels of the batch if it is conditional.
         x: A batch, with shape (B, *event).
         config: Names the objective, and K.
         beta: The weight of the rate.
+        stage: 2 once only the prior over codes is trained.
 
     Returns:
         A scalar, in nats.
@@ -57,6 +62,8 @@ def objective(model: VAE, x: Tensor, config: RunConfig, beta: float) -> Tensor:
         >>> objective(VAE(config), torch.zeros(4, 1, 8, 8), config, beta=1.0).shape
         torch.Size([])
     """
+    if isinstance(model, VQVAE):
+        return model.objective(x) if stage == 1 else model.prior_objective(x)
     if config.objective == "iwae":
         return bounds.iwae(model.log_weights(x, config.k)).mean()
     q = model.encode(x)
@@ -132,6 +139,7 @@ def run_epoch(
     order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed + 1)).to(x.device)
     batches = order.split(config.batch_size)
     parameters = list(model.parameters())
+    stage = 1 if epoch < config.epochs else 2
     (group,) = optimiser.param_groups
     binarisation = "dynamic" if config.binarisation == "dynamic" else "none"
     total = torch.zeros((), device=x.device)
@@ -144,8 +152,10 @@ def run_epoch(
         now = epoch + step / len(batches)
         group["lr"] = learning_rate_at(config, now)
         batch = present(x.index_select(0, batches[step]), binarisation)
-        told = model if labels is None else model.given(labels.index_select(0, batches[step]))
-        loss = -objective(told, batch, config, beta_at(config, now))
+        told = model
+        if config.conditional and labels is not None:
+            told = model.given(labels.index_select(0, batches[step]))
+        loss = -objective(told, batch, config, beta_at(config, now), stage)
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
@@ -238,15 +248,17 @@ def _train(run_id: str) -> Outcome:
         epoch, step, seconds = trainer.position
         done = (epoch * steps + step) * config.batch_size
         rate = done / seconds if seconds else 0.0
-        status = Status("running", "", epoch, config.epochs, step, steps, rate, seconds)
+        status = Status("running", "", epoch, config.all_epochs, step, steps, rate, seconds)
         runs.write_status(run_id, status, durable=durable)
 
     report(trainer, durable=True)
     if not resumed:
+        if config.is_vq and config.kmeans_init and config.quantiser == "vq":
+            initialise(trainer.model, sets["train"], config)
         runs.forget_metrics_after(run_id, -1)
         _record(run_id, trainer, sets, labels, rate=0.0)
         checkpoint.save(run_id, trainer)
-    while trainer.position.epoch < config.epochs:
+    while trainer.position.epoch < config.all_epochs:
         before = trainer.position
         if not run_epoch(trainer, x, should_stop, report, labels["train"]):
             if not path.exists():
@@ -256,7 +268,8 @@ def _train(run_id: str) -> Outcome:
             return "stopped", "Stopped by hand; resume it to go on."
         after = trainer.position
         rate = (len(x) - before.step * config.batch_size) / (after.seconds - before.seconds)
-        if after.epoch % config.evaluate_every == 0 or after.epoch == config.epochs:
+        ends = (config.epochs, config.all_epochs)
+        if after.epoch % config.evaluate_every == 0 or after.epoch in ends:
             _record(run_id, trainer, sets, labels, rate)
         checkpoint.save(run_id, trainer)
         report(trainer)
@@ -272,7 +285,10 @@ def _record(
 ) -> None:
     """Appends the epoch to the metrics and keeps a snapshot of the plane."""
     config, (epoch, _, seconds) = trainer.config, trainer.position
-    measured = record(trainer.model, sets, labels)
+    if isinstance(trainer.model, VQVAE):
+        measured = code_record.record(trainer.model, sets, config.batch_size)
+    else:
+        measured = record(trainer.model, sets, labels)
     if not math.isfinite(measured["train"]["elbo"] + measured["held_out"]["elbo"]):
         raise Diverged
     line: dict[str, Any] = {
@@ -284,9 +300,14 @@ def _record(
         "beta": beta_at(config, epoch),
         **measured,
     }
-    if snapshots.keeps_snapshot(config, epoch):
-        x = sets["held_out"][: snapshots.N_SNAPSHOT]
-        snapshots.write_snapshot(run_id, trainer.model, x, labels["held_out"], epoch)
-    if past.keeps_weights(config, epoch):
-        past.write_weights(run_id, trainer.model, epoch)
+    if config.is_vq:
+        if epoch <= config.epochs and snapshots.keeps_snapshot(config, epoch):
+            write = code_snapshots.write_snapshot
+            write(run_id, trainer.model, sets["held_out"], labels["held_out"], epoch)
+    else:
+        if snapshots.keeps_snapshot(config, epoch):
+            x = sets["held_out"][: snapshots.N_SNAPSHOT]
+            snapshots.write_snapshot(run_id, trainer.model, x, labels["held_out"], epoch)
+        if past.keeps_weights(config, epoch):
+            past.write_weights(run_id, trainer.model, epoch)
     runs.append_metrics(run_id, line)

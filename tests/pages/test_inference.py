@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from ui import gap_table, jobs
 from ui.canvas.pad import pack
 from vae import analysis, evaluate, gaps, quadrature, runs, train
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
+from vae.presets import PRESETS
 from vae.requests import Gaps
 
 ROOT = Path(__file__).resolve().parents[2]

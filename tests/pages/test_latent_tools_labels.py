@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 from tests.pages.opening import open_page, plane_data, texts
 from ui import cache, server
 from vae import evaluate, latent, runs, snapshots, train
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
+from vae.presets import PRESETS
 
 CONFIG = RunConfig(
     dataset="digits",

@@ -9,7 +9,8 @@ import pytest
 
 from tests.pages.opening import PAGES, open_page, plane_data, texts
 from vae import latent, runs, train
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
+from vae.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(PAGES.glob("*.py"))])

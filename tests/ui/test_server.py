@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ui import cache, server
+from ui import answering, cache, server
 from ui.packing import packed
 from vae import evaluate, latent, runs
 
@@ -73,13 +73,13 @@ def test_a_past_epoch_answers_from_its_snapshot(client, trained):
 
 
 def test_a_picture_does_not_wait_behind_points_that_are_being_computed(client, trained):
-    server._turns.acquire()
-    server._turns.acquire()
+    answering.TURNS.acquire()
+    answering.TURNS.acquire()
     try:
         ask = {"run": trained[2], "z": "0,0"}
         assert client.get("/api/decode", params=ask).status_code == 200
     finally:
-        server._turns.release(2)
+        answering.TURNS.release(2)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from vae import (
     train,
 )
 from vae.__main__ import main
-from vae.config import CONFIG_VERSION, PRESETS, RunConfig
+from vae.config import CONFIG_VERSION, RunConfig
+from vae.presets import PRESETS
 from vae.requests import Evidence
 
 ROOT = Path(__file__).parents[2]

@@ -13,11 +13,11 @@ from vae.config import (
     DATA_SHAPES,
     DOWNLOADED,
     N_LABELS,
-    PRESETS,
     ConfigError,
     RunConfig,
 )
 from vae.model import refuse_absurd
+from vae.presets import PRESETS
 from vae.reading import explain, read_config
 
 WRONG = [

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from vae import estimators, evaluate, exact, linear
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
 from vae.estimators import estimate
 from vae.model import VAE
+from vae.presets import PRESETS
 
 PPCA = PRESETS["digits-linear-2d"]
 DIGITS = RunConfig(dataset="digits", hidden=(16,), latent_dim=3)

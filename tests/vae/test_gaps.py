@@ -8,9 +8,9 @@ import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from vae import evaluate, gaps, linear, quadrature, runs, svi
-from vae.config import PRESETS
 from vae.gaps import Gaps, summary
 from vae.model import VAE
+from vae.presets import PRESETS
 
 
 @pytest.fixture(scope="module")

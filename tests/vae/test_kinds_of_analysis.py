@@ -20,8 +20,9 @@ from vae import (
     results,
     runs,
 )
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
 from vae.model import VAE
+from vae.presets import PRESETS
 from vae.requests import Annealing, Evidence, Gaps, History
 from vae.runs import Run
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from vae import bounds, evaluate, linear, runs, train
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
 from vae.model import VAE
+from vae.presets import PRESETS
 
 FIELDS = {"body": "linear", "hidden": (), "likelihood": "gaussian", "binarisation": "none"}
 

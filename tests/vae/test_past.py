@@ -7,9 +7,10 @@ import torch
 
 from vae import runs, train
 from vae.bounds import elbo
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
 from vae.evaluate import examples
 from vae.past import MAX_PAST, keeps_weights
+from vae.presets import PRESETS
 from vae.runs import RunError
 
 

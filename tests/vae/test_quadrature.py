@@ -11,9 +11,10 @@ from torch.distributions import MultivariateNormal
 
 from tests.vae.exact_models import brute_force, data_at, folded_model, linear_model, steep_model
 from vae import evaluate, linear, quadrature, runs
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
 from vae.grid import MAX_BYTES
 from vae.model import VAE
+from vae.presets import PRESETS
 from vae.quadrature import QuadratureError, decode_grid, evidence, log_density
 
 

@@ -17,9 +17,10 @@ from vae import (
     svi_path,
     svi_target,
 )
-from vae.config import PRESETS, RunConfig
+from vae.config import RunConfig
 from vae.families import push
 from vae.model import VAE
+from vae.presets import PRESETS
 
 LINEAR = PRESETS["digits-linear-2d"]
 
