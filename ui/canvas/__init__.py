@@ -27,6 +27,9 @@ MODULES = (
     "ink.js",
     "heat.js",
     "overlays.js",
+    "cells.js",
+    "codes.js",
+    "codeink.js",
     "outlines.js",
     "tiles.js",
     "scene.js",
@@ -130,10 +133,18 @@ def plane(
             - ``polygons``: Closed outlines with a light fill: ``label``, ``colour``, ``points``.
             - ``lasso``: ``groups``, each with ``label`` and ``colour``: a toolbar chooses between
               moving the plane and drawing a loop for one of them, which is told once it closes.
+            - ``codes``: A codebook: ``places`` (x, y each), ``usage`` (each code's share of the
+              latents, in all 1; 0 is a dead code), ``cells`` (True if the places are all there is
+              to the codes: their exact Voronoi cells are drawn, and a click in one means its code)
+              and maybe ``title`` (instead of "Codes"), ``selected`` (a code with a ring, or None),
+              ``neighbours`` (codes with a dashed ring), ``trails`` (for each code, the places on
+              its way) and ``unit_note``, a sentence under their switches.
             - ``replay``: The plane over time, instead of ``points`` (whose legend stays),
               ``backdrop`` and ``decode``: ``key`` (another one begins anew), ``start`` and
               ``frames``, each with ``label``, ``points`` (a URL; the same data in the same order),
-              ``backdrop`` (or None) and ``decode`` (or "").
+              ``backdrop`` (or None), ``decode`` (or "") and maybe ``codes``, the ``places`` and
+              ``usage`` of the same codes in the same order; their trails then lead here through
+              the frames before. Where no frame has codes, those above stand still.
             - ``race``: Gaussians that move while one plays or scrubs: ``key`` (another one begins
               at frame 0 again), ``top`` (log p(x)), ``cap`` (L[q*], or None), ``steps_per_frame``
               and ``tracks``: each with ``label`` (no two alike), ``colour``, ``frames`` of
@@ -147,11 +158,13 @@ def plane(
     Returns:
         ``pick``, for one run after a click, a tap, Enter or an arrow key let go: ``p`` (a, b),
         ``index`` (of the datum that was hit, whose mean p then is, or None; arrow keys hit none)
-        and ``shift`` (the second place is meant); ``q``, for one run when the
-        handle was moved, on release and up to eight times a second before: ``p`` and ``cov``
-        (positive definite, no scale below 1e-3); and ``view``, the last view panned or zoomed to,
-        or None. While the handle moves, the next report waits up to 0.4 s for ``data`` to change,
-        so a page that sends q back as its ``handle`` is asked as fast as it can answer.
+        and ``shift`` (the second place is meant), and with ``codes`` also ``code``: the code whose
+        mark was hit, else the one in whose cell p lies, else None; what is switched off in the
+        legend is not hit, nor are marks by arrow keys. ``q``, for one run when the handle was
+        moved, on release and up to eight times a second before: ``p`` and ``cov`` (positive
+        definite, no scale below 1e-3); and ``view``, the last view panned or zoomed to, or None.
+        While the handle moves, the next report waits up to 0.4 s for ``data`` to change, so a page
+        that sends q back as its ``handle`` is asked as fast as it can answer.
         ``lasso``, for one run after a loop was closed: ``group``, counted from 0, and ``points``,
         up to 200 corners (x, y each). ``frame``, for one run after the replay came to rest: its
         label.

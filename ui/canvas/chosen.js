@@ -50,20 +50,25 @@ export class Chosen {
    * Mark a place (or the datum there), decode it, then tell the page.
    * @param {[number, number]} place
    * @param {boolean} shift  it is the second pick
-   * @param {boolean} snap  whether a datum within reach is meant
+   * @param {boolean} snap  whether a datum or a code within reach is meant
+   * @param {boolean} touch  a finger reaches further for a code than a pointer
    */
-  async commit(place, shift, snap) {
-    const { api, hover, life, picks, replay } = this.plane;
+  async commit(place, shift, snap, touch = false) {
+    const { api, codes, hover, life, picks, replay } = this.plane;
     const near = hover.datumAt(place);
     const hit = snap ? near : null;
     const [x, y] = hit?.p ?? place;
     const p = /** @type {[number, number]} */ ([Number(x.toFixed(6)), Number(y.toFixed(6))]);
-    const pick = { p, index: replay.data ? null : (hit?.index ?? null), shift };
+    const marker = snap ? hover.markerAt(place, touch) : -1;
+    const code = marker < 0 ? hover.cellAt(p) : marker;
+    const index = replay.data ? null : (hit?.index ?? null);
+    const pick = { p, index, shift, ...(codes.data && { code: code < 0 ? null : code }) };
     this.lastPick = pick;
     hover.pending = hover.pointer = null;
     hover.hit = near;
     picks.choose(p, shift);
-    const about = hit ? hit.about : near ? `near ${near.about}; Enter takes it` : "";
+    const datum = hit ? hit.about : near ? `near ${near.about}; Enter takes it` : "";
+    const about = [codes.words(marker), datum].filter(Boolean).join("; ");
     const slow = new Promise((done) => setTimeout(done, PICK_DELAY_MS));
     await Promise.race([this.decode(p, about), slow]);
     if (this.lastPick === pick && !life.signal.aborted) api.setTriggerValue("pick", pick);

@@ -4,7 +4,7 @@
  * @param {import("./plane.js").Plane} plane
  * @returns {import("./scene.js").Scene}
  */
-export function sceneOf({ camera, data, layers, shown, theme }) {
+export function sceneOf({ camera, codes, data, layers, shown, theme }) {
   const { axes, draws, ellipses, prior, unit } = data;
   const { frame, view } = camera;
   const overlays = {
@@ -15,7 +15,28 @@ export function sceneOf({ camera, data, layers, shown, theme }) {
   const backdrop = shown.on("backdrop") ? layers.backdrop : null;
   const heat = shown.on("heat") ? layers.heat : null;
   const { field, hidden } = layers;
-  return { view, frame, theme, axes, unit, prior, points, hidden, backdrop, heat, field, overlays };
+  const space = { view, frame, theme, axes, unit, prior };
+  const grounds = { points, hidden, backdrop, heat, field };
+  return { ...space, ...grounds, overlays, codes: codesOf(codes, shown, view) };
+}
+
+/**
+ * @param {import("./codes.js").Codes} codes
+ * @param {import("./shown.js").Shown} shown
+ * @param {import("./view.js").View} view
+ * @returns {import("./codeink.js").CodesShown | null}
+ */
+function codesOf(codes, shown, view) {
+  const { data, now, trails } = codes;
+  if (!data) return null;
+  return {
+    ...now,
+    markers: shown.on("codes"),
+    cells: data.cells && shown.on("cells") ? codes.cells(view) : null,
+    trails: shown.on("trails") ? trails : null,
+    selected: data.selected ?? null,
+    neighbours: data.neighbours ?? [],
+  };
 }
 
 /**
@@ -24,7 +45,7 @@ export function sceneOf({ camera, data, layers, shown, theme }) {
  */
 export function marksOf({ camera, data, handle, hover, lasso, picks, race, shown, theme, walker }) {
   const { frame, view } = camera;
-  const { hit, pending, second } = hover;
+  const { code, hit, pending, second } = hover;
   const outlines = {
     paths: kept(shown, "path", data.paths),
     polygons: kept(shown, "polygon", data.polygons),
@@ -38,6 +59,7 @@ export function marksOf({ camera, data, handle, hover, lasso, picks, race, shown
     theme,
     outlines,
     hit,
+    code,
     picks: pending && !outlines.cursor ? picks.moved(pending, second) : picks.list,
     places: data.marks ?? [],
     race: race.data && race,

@@ -8,7 +8,8 @@ const AT_ONCE = 2;
 /**
  * @typedef {import("./picture.js").Grey} Grey
  * @typedef {{label: string, points: string, decode: string,
- *   backdrop: import("./picture.js").BackdropMeta | null}} Frame
+ *   backdrop: import("./picture.js").BackdropMeta | null,
+ *   codes?: import("./codes.js").Codebook | null}} Frame
  * @typedef {{points: import("./points.js").Points, sprite: Grey | null}} Shot
  */
 

@@ -12,7 +12,7 @@ const SCROLL_MS = 250;
  * @typedef {{
  *   hover: (px: number, py: number) => void,
  *   leave: () => void,
- *   click: (px: number, py: number, shift: boolean) => void,
+ *   click: (px: number, py: number, shift: boolean, touch: boolean) => void,
  *   pan: (dx: number, dy: number) => void,
  *   zoom: (factor: number, px: number, py: number) => void,
  *   zoomCentre: (factor: number) => void,
@@ -196,10 +196,11 @@ function listenToPointer(canvas, on, signal) {
     (event) => {
       release(event);
       clearTimeout(pressing);
+      const touch = event.pointerType === "touch";
       if (flowing === event.pointerId) {
         flowing = -1;
         canvas.classList.remove("flowing");
-        on.click(event.offsetX, event.offsetY, event.shiftKey);
+        on.click(event.offsetX, event.offsetY, event.shiftKey, touch);
       }
       if (!down.delete(event.pointerId) || down.size > 0) return;
       canvas.classList.remove("dragging");
@@ -208,7 +209,7 @@ function listenToPointer(canvas, on, signal) {
       const again = event.timeStamp - last.time < DOUBLE_CLICK_MS && !far(x - last.x, y - last.y);
       last = { time: again ? -Infinity : event.timeStamp, x, y };
       if (again) on.reset();
-      else on.click(x, y, event.shiftKey);
+      else on.click(x, y, event.shiftKey, touch);
     },
     { signal },
   );

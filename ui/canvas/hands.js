@@ -42,9 +42,9 @@ export function handlersOf(plane) {
       hover.clicked = hover.pointer = hover.hit = null;
       plane.redraw(false);
     },
-    click: (px, py, shift) => {
+    click: (px, py, shift, touch) => {
       hover.clicked = [px, py];
-      chosen.commit(camera.place([px, py]), shift, true);
+      chosen.commit(camera.place([px, py]), shift, true, touch);
     },
     pan: (dx, dy) => {
       hover.clicked = null;

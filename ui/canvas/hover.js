@@ -30,18 +30,55 @@ export class Hover {
     this.second = false;
     /** @type {import("./layers.js").Datum | null} */
     this.hit = null;
+    /** @type {import("./codeink.js").CodeHit | null} */
+    this.code = null;
     /** Where the pointer was when the hit was found: in a replay it follows a datum from there. */
     this.followed = this.pointer;
   }
 
   forget() {
-    this.pending = this.pointer = this.clicked = this.hit = null;
+    this.pending = this.pointer = this.clicked = this.hit = this.code = null;
   }
 
   /** @param {[number, number]} place */
   datumAt(place) {
     const { camera, layers, shown } = this.plane;
     return shown.on("points") ? layers.datumAt(place, REACH / camera.unit) : null;
+  }
+
+  /**
+   * The code whose marker is at a place, else the one in whose cell it lies; only what is seen.
+   * @param {[number, number]} place
+   * @returns {import("./codeink.js").CodeHit | null}
+   */
+  codeAt(place) {
+    const { camera, codes } = this.plane;
+    const marker = this.markerAt(place, false);
+    const index = marker < 0 ? this.cellAt(place) : marker;
+    if (index < 0) return null;
+    const { places, usage } = codes.now;
+    return {
+      index,
+      place: places[index],
+      usage: usage[index],
+      count: places.length,
+      marked: marker >= 0,
+      cell: this.cellAt(place) < 0 ? null : codes.cells(camera.view)[index],
+    };
+  }
+
+  /**
+   * @param {[number, number]} place
+   * @param {boolean} touch
+   */
+  markerAt(place, touch) {
+    const { camera, codes, shown } = this.plane;
+    return shown.on("codes") ? codes.markerAt(place, camera.unit, touch) : -1;
+  }
+
+  /** @param {[number, number]} place */
+  cellAt(place) {
+    return this.plane.shown.on("cells") ? this.plane.codes.cellAt(place) : -1;
   }
 
   /**
@@ -58,8 +95,9 @@ export class Hover {
 
   /** Show what lies under the pointer or the moved pick; without either, the decoded picture. */
   describe() {
-    const { camera, data, layers, panel, replay } = this.plane;
+    const { camera, codes, data, layers, panel, replay } = this.plane;
     const place = this.pointer ? camera.place(this.pointer) : this.pending;
+    this.code = place && this.codeAt(place);
     if (!place) {
       panel.rest();
       return;
@@ -67,9 +105,13 @@ export class Hover {
     const same = this.pointer && this.pointer === this.followed && replay.playing;
     this.followed = this.pointer;
     this.hit = (same && this.hit && layers.datum(this.hit.row)) || this.datumAt(place);
+    if (this.code?.marked) this.hit = null;
     const grey = layers.preview(place);
     const act = data.decode === null ? "" : this.pointer ? "Click to decode." : "Let go to decode.";
-    const words = this.words(place, this.hit?.about ?? (grey ? "" : act));
+    const { index, marked } = this.code ?? { index: -1, marked: false };
+    const cell = index < 0 ? "" : `cell of ${codes.words(index)}`;
+    const code = marked ? codes.words(index) : "";
+    const words = this.words(place, code || this.hit?.about || cell || (grey ? "" : act));
     panel.show(grey, grey ? "Preview" : "", words);
   }
 }

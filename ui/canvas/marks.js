@@ -1,4 +1,5 @@
 /** The marks that move: tip under the pointer, picks, outlines, race, what is in hand. */
+import { drawCodeHit } from "./codeink.js";
 import { strokeTwice, writeOn } from "./ink.js";
 import { drawOutlines, drawWalker } from "./outlines.js";
 import { drawMark } from "./overlays.js";
@@ -13,6 +14,7 @@ import { pixelsPerUnit, toPixel } from "./view.js";
  *   picks: Pick[],
  *   outlines: import("./outlines.js").Outlines,
  *   hit: import("./layers.js").Datum | null,
+ *   code: import("./codeink.js").CodeHit | null,
  *   places: import("./overlays.js").Mark[],
  *   race: import("./race.js").Race | null,
  *   handle: import("./handle.js").Handle | null,
@@ -31,6 +33,7 @@ export function drawMarks(context, marks) {
   context.clip();
   context.lineJoin = "round";
   context.lineCap = "round";
+  drawCodeHit(context, marks, marks.code);
   drawOutlines(context, marks, marks.outlines);
   marks.race?.drawTracks(context, marks);
   drawEllipses(context, marks);

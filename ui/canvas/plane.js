@@ -1,6 +1,7 @@
 /** The latent plane: keeps the parts together and talks to Streamlit. */
 import { Camera } from "./camera.js";
 import { Chosen } from "./chosen.js";
+import { Codes } from "./codes.js";
 import { readTheme } from "./colour.js";
 import { marksOf, sceneOf } from "./compose.js";
 import { listen } from "./gestures.js";
@@ -43,6 +44,7 @@ export class Plane {
     });
     this.panel = new Panel(root, this.troubles);
     this.picks = new Picks((moved) => this.chosen.picksTaken(moved));
+    this.codes = new Codes();
     this.layers = new Layers((what) => this.layerTaken(what), this.troubles);
     this.camera = new Camera(
       (moved) => {
@@ -125,6 +127,7 @@ export class Plane {
       this.camera.begin(data.view);
       if (before && !data.picks.length) this.chosen.forget();
     }
+    this.codes.take(data.codes ?? null);
     if (!this.replay.take(data.replay ?? null)) {
       this.layers.takePoints(data.points);
       this.layers.takeBackdrop(data.backdrop, this.theme.ink);

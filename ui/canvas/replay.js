@@ -171,8 +171,9 @@ export class Replay {
     this.note.textContent = frame.backdrop ? mixed : NO_PICTURES;
     film.seek(at);
     plane.data = { ...plane.data, decode: this.decode };
-    if (!there) return;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    plane.codes.follow(data.frames, calm ? at : place);
+    if (!there) return;
     const [i, j] = [Math.floor(place), Math.ceil(place)];
     const [from, to] = [film.shot(i), film.shot(j)];
     const gliding = from && to && !calm;

@@ -1,4 +1,5 @@
-/** The scene that hovering leaves alone: decoded manifold, heat, points, prior, overlays, axes. */
+/** The scene that hovering leaves alone: decoded manifold, heat, points, prior, codes, axes. */
+import { drawCodes } from "./codeink.js";
 import { drawDots } from "./dots.js";
 import { drawHeat } from "./heat.js";
 import { drawOverlays } from "./overlays.js";
@@ -24,6 +25,7 @@ const POINTS_ON_FIELD = 0.75;
  *   heat: {ink: OffscreenCanvas, meta: import("./heat.js").HeatMeta} | null,
  *   field: {ink: OffscreenCanvas, meta: import("./heat.js").HeatMeta} | null,
  *   overlays: import("./overlays.js").Overlays,
+ *   codes: import("./codeink.js").CodesShown | null,
  * }} Scene
  */
 
@@ -63,6 +65,7 @@ export function drawScene(context, scene, ratio) {
     context.globalAlpha = 1;
   }
   if (scene.prior !== false) drawPrior(context, scene);
+  drawCodes(context, scene, scene.codes);
   drawOverlays(context, scene, scene.overlays);
   context.restore();
   drawAxes(context, scene);

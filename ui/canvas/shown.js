@@ -1,13 +1,33 @@
 /** Which layers are shown: a switch for each, named, in the colour in which it is drawn. */
+import { TRAIL } from "./codeink.js";
 import { heatGradient } from "./heat.js";
 
 const HELP =
   "Drag its centre to move it, a knob to stretch and turn it. Keys: arrows, + −, [ ], comma, full stop.";
+const CODES_HELP =
+  "The larger a code, the more latents use it. A cross is a dead code: no latent uses it.";
 
 /**
  * @typedef {{name: string, text: string, look: "heat" | "dot" | "line" | "dash" | "plain",
  *   colour: string, help?: string}} Item
  */
+
+/**
+ * The layers of a codebook; what its marks mean is said once, after the last of them.
+ * @param {any} data
+ * @returns {Item[]}
+ */
+function codeItems({ codes, replay }) {
+  if (!codes) return [];
+  const line = { look: /** @type {"line"} */ ("line"), colour: "" };
+  const moves = replay?.frames.some((/** @type {any} */ frame) => frame.codes);
+  /** @type {Item[]} */
+  const items = [{ name: "codes", text: codes.title || "Codes", look: "dot", colour: "" }];
+  if (codes.cells) items.push({ name: "cells", text: "Cells", ...line });
+  if (codes.trails || moves) items.push({ name: "trails", text: "Trails", ...line, colour: TRAIL });
+  items[items.length - 1].help = [CODES_HELP, codes.unit_note].filter(Boolean).join(" ");
+  return items;
+}
 
 /**
  * What the page's data have layers for.
@@ -25,6 +45,7 @@ function itemsOf(data) {
   if (heat && layers.heat !== false) add({ name: "heat", text: heat.title, look: "heat", colour: "" });
   if (points && layers.points) add({ name: "points", text: "Data points", ...plain });
   if (heat && backdrop && layers.backdrop) add({ name: "backdrop", text: "Decoded pictures", ...plain });
+  codeItems(data).forEach(add);
   if (draws) add({ name: "draws", text: draws.label, look: "dot", colour: draws.colour });
   for (const { colour, dash, label } of ellipses ?? []) {
     add({ name: `ellipse ${label}`, text: label, look: dash ? "dash" : "line", colour });
