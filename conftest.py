@@ -66,4 +66,41 @@ def trained(_trained: Path, runs_folder: Path) -> dict[int, str]:
     shutil.copytree(_trained, runs_folder, dirs_exist_ok=True)
     from vae import runs
 
-    return {runs.read_config(run_id).latent_dim: run_id for run_id in runs.ids()}
+    configs = {run_id: runs.read_config(run_id) for run_id in runs.ids()}
+    return {config.latent_dim: run_id for run_id, config in configs.items() if not config.is_vq}
+
+
+@pytest.fixture(scope="session")
+def _coded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two small VQ-VAEs on digits, trained once: of one level with a prior, of two
+    without."""
+    from vae import runs, train
+    from vae.config import RunConfig
+
+    folder = tmp_path_factory.mktemp("coded")
+    config = RunConfig(
+        name="small codes",
+        model="vq-vae",
+        dataset="digits",
+        hidden=(32,),
+        latent_dim=2,
+        n_codes=16,
+        map_side=2,
+        epochs=3,
+        prior_epochs=1,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAE_RUNS", str(folder))
+        for changes in ({"levels": 2, "latent_dim": 3, "prior_epochs": 0}, {}):
+            train.train(runs.create(config.model_copy(update=changes)))
+    return folder
+
+
+@pytest.fixture
+def coded(_coded: Path, runs_folder: Path) -> dict[int, str]:
+    """Ids of the two small VQ-VAEs, by their levels, in this test's own folder."""
+    shutil.copytree(_coded, runs_folder, dirs_exist_ok=True)
+    from vae import runs
+
+    configs = {run_id: runs.read_config(run_id) for run_id in runs.ids()}
+    return {config.levels: run_id for run_id, config in configs.items() if config.is_vq}

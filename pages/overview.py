@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ui import cache, figures, widgets
+from ui import cache, codes, figures, widgets
 from vae import latent, runs
 from vae.data import DataError
 from vae.runs import RunError
@@ -64,6 +64,9 @@ def tour(run_id: str) -> None:
 
 def card(run_id: str) -> None:
     """A run: its decoded plane, its numbers, and where to open it."""
+    if widgets.kind_of(run_id) == "VQ-VAE":
+        codebook_card(run_id)
+        return
     run = cache.run(run_id)
     axes = "pca" if run.config.latent_dim > 2 else "0,1"
     st.image(
@@ -85,11 +88,34 @@ def card(run_id: str) -> None:
     widgets.link("latent_space", "Open its latent space", run=run_id)
 
 
+def codebook_card(run_id: str) -> None:
+    """A VQ-VAE: what its codes look like, its numbers, and where to open it."""
+    run = codes.run(run_id)
+    sheet = latent.in_square(codes.patches(run_id, 0), 1)
+    st.image(sheet, width="stretch", alt=f"What each code of {run_id} decodes to")
+    st.markdown(f"**{widgets.plain(widgets.title(run_id))}**")
+    config, last = run.config, runs.metrics(run_id)[-1]["held_out"]
+    score = widgets.nats(last["elbo"], last["elbo_se"])
+    st.caption(
+        f"{config.dataset}, VQ-VAE, {config.n_codes} codes of {config.latent_dim} numbers, map of "
+        f"{config.map_side} × {config.map_side}, held-out bound {score} nats"
+    )
+    widgets.link("codebook", "Open its codebook", run=run_id)
+
+
 def can_guide(run_id: str) -> bool:
     """Whether the words of the tour fit a run: a plane, normal answers, black and white pixels."""
-    config = cache.run(run_id).config
+    config = runs.read_config(run_id)
+    if config.is_vq:
+        return False
     told = config.family == "flow" or config.conditional
     return (config.latent_dim, config.likelihood) == (2, "bernoulli") and not told
+
+
+def first(ids: list[str]) -> list[str]:
+    """Eight runs worth a card: of the codebooks that stand side by side on their own page, one."""
+    cards = [i for i in ids if not (runs.is_shipped(i) and i.startswith("digits-vq-"))]
+    return cards[:8]
 
 
 try:
@@ -108,6 +134,15 @@ with one:
 with two:
     widgets.link("training", "**Training**: how does the bound rise?")
     st.caption("ELBO, rate and distortion of every run, live, on training and held-out data.")
+with one:
+    widgets.link("likelihood", "**Likelihood**: how far is the ELBO from log p(x)?")
+    st.caption("Every bound beside the truth, which two latent dimensions let one compute.")
+with two:
+    widgets.link("inference", "**Inference**: what does the encoder get wrong?")
+    st.caption("The true posterior under q, and the gap taken apart.")
+with one:
+    widgets.link("codebook", "**Codebook**: how does a VQ-VAE spend its codes?")
+    st.caption("Latents that are codes: click them, exchange them, draw new ones.")
 
 st.subheader("Trained runs")
 st.caption(
@@ -117,7 +152,7 @@ st.caption(
     "come with the project stand first, then your newest."
 )
 columns = st.columns(4)
-for position, run_id in enumerate(usable[:8]):
+for position, run_id in enumerate(first(usable)):
     with columns[position % 4]:
         try:
             card(run_id)

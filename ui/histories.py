@@ -112,6 +112,12 @@ def with_field(records: Records, field: str) -> Records:
     return {name: lines for name, lines in records.items() if field in lines[-1]["held_out"]}
 
 
+def until(line: figures.Curve, end: float) -> figures.Curve:
+    """The part of a curve up to some x."""
+    kept = [(x, y) for x, y in zip(*line, strict=True) if x <= end]
+    return [x for x, _ in kept], [y for _, y in kept]
+
+
 def _first(lines: list[dict[str, Any]]) -> int:
     """Untrained weights score hundreds of nats lower and would flatten the rest: left out."""
     return 1 if len(lines) > 2 and lines[0]["epoch"] == 0 else 0

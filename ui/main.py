@@ -24,6 +24,7 @@ page = st.navigation(
         st.Page(PAGES / "training.py", title="Training", icon=":material/show_chart:"),
         st.Page(PAGES / "likelihood.py", title="Likelihood", icon=":material/straighten:"),
         st.Page(PAGES / "inference.py", title="Inference", icon=":material/my_location:"),
+        st.Page(PAGES / "codebook.py", title="Codebook", icon=":material/grid_view:"),
     ]
 )
 with st.sidebar:

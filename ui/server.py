@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from ui import (
     cache,
+    code_routes,
     colours,
     fields,
     frames,
@@ -221,4 +222,5 @@ routes = [
     Route("/api/poster", answer(_poster)),
     Route("/api/traversal", answer(_traversal)),
     Route("/api/posterior", answer(_posterior)),
+    *code_routes.routes,
 ]

@@ -24,7 +24,7 @@ class UniformPrior(nn.Module):
 
     Example:
         >>> UniformPrior((1, 7, 7), 128).log_prob(torch.zeros(2, 1, 7, 7, dtype=torch.long))
-        tensor([-237.7464, -237.7464])
+        tensor([-237.7495, -237.7495])
     """
 
     def __init__(self, shape: tuple[int, int, int], n_codes: int) -> None:
@@ -63,7 +63,7 @@ class CodePrior(UniformPrior):
     Example:
         >>> prior = CodePrior((1, 7, 7), 128)
         >>> prior.log_prob(torch.zeros(2, 1, 7, 7, dtype=torch.long))
-        tensor([-237.7464, -237.7464], grad_fn=<SumBackward1>)
+        tensor([-237.7495, -237.7495], grad_fn=<SumBackward1>)
     """
 
     def __init__(self, shape: tuple[int, int, int], n_codes: int) -> None:

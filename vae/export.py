@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import torch
 from tensorboardX import SummaryWriter
 from torch import Tensor, nn
@@ -108,26 +106,12 @@ def projector(run: Run, folder: Path) -> list[Path]:
     lines += ['metadata_path: "metadata.tsv"']
     if dataset.held_out.ndim == 4:
         height, width = dataset.held_out.shape[2:]
-        contents["sprite.png"] = latent.png(sprite(dataset.held_out[: len(x), 0]))
+        contents["sprite.png"] = latent.png(latent.in_square(dataset.held_out[: len(x), 0]))
         lines += ['sprite { image_path: "sprite.png"']
         lines += [f"  single_image_dim: {width} single_image_dim: {height} }}"]
     config = "embeddings {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
     contents["projector_config.pbtxt"] = config.encode()
     return _write(folder, contents)
-
-
-def sprite(pictures: np.ndarray) -> np.ndarray:
-    """Lays N pictures (N, H, W) out row by row in a square of pictures, black where none is left.
-
-    Example:
-        >>> sprite(np.full((5, 2, 3), 255)).shape
-        (6, 9)
-    """
-    n, height, width = pictures.shape
-    side = math.ceil(n**0.5)
-    square = np.zeros((side * side, height, width), np.uint8)
-    square[:n] = pictures
-    return latent.mosaic(square.reshape(side, side, height, width))
 
 
 class MeanDecoder(nn.Module):

@@ -17,15 +17,17 @@ class FiniteScalarQuantizer(nn.Module):
     .. math:: z_q = \mathrm{round}\left(\tfrac{(l - 1)(1 + \epsilon)}{2}
         \tanh(z + s) - o\right) \big/ \lfloor l / 2 \rfloor
 
-    The shift s and the offset o (½ for even l) put l values evenly about 0. The codebook is all
-    combinations; the gradient passes the rounding unchanged.
+    The offset o (½ for even l) makes l values of the rounding, the shift s takes 0 to the one at 0;
+    of an even number one more lies below it than above. The codebook is all combinations; the
+    gradient passes the rounding unchanged.
 
     Arguments:
         levels: The number of values of each dimension.
 
     Source:
         Mentzer et al. 2023, Finite Scalar Quantization: VQ-VAE Made Simple, section 3.1 and
-        appendix A.1.
+        appendix A.1; with +ε and an inverse tanh for s as in ``vector-quantize-pytorch``, where the
+        authors' code has −ε and a tangent.
 
     Example:
         >>> q = FiniteScalarQuantizer((8, 5, 5))(torch.randn(4, 3))
@@ -42,7 +44,7 @@ class FiniteScalarQuantizer(nn.Module):
         values = torch.arange(math.prod(levels))[:, None] // strides % steps
         width = steps // 2
         for name, t in (
-            ("half", half),
+            ("bound", half),
             ("offset", offset),
             ("shift", torch.atanh(offset / half)),
             ("width", width),
@@ -54,7 +56,7 @@ class FiniteScalarQuantizer(nn.Module):
 
     def bounded(self, z: Tensor) -> Tensor:
         """Vectors (*, D) squeezed into the lattice's box, where codes lie ``1 / width`` apart."""
-        return (torch.tanh(z + self.shift) * self.half - self.offset) / self.width
+        return (torch.tanh(z + self.shift) * self.bound - self.offset) / self.width
 
     def forward(self, z: Tensor) -> Quantised:
         """Quantises vectors (*, D); both squared distances are 0, for nothing is pulled."""

@@ -251,6 +251,20 @@ def mosaic(pictures: np.ndarray, gap: int = 0) -> np.ndarray:
     return whole[: rows * height - gap, : columns * width - gap]
 
 
+def in_square(pictures: np.ndarray, gap: int = 0) -> np.ndarray:
+    """Lays N pictures (N, H, W) out row by row in a square of pictures, black where none is left.
+
+    Example:
+        >>> in_square(np.full((5, 2, 3), 255)).shape
+        (6, 9)
+    """
+    n, height, width = pictures.shape
+    side = int(np.ceil(n**0.5))
+    square = np.zeros((side * side, height, width), np.uint8)
+    square[:n] = pictures
+    return mosaic(square.reshape(side, side, height, width), gap)
+
+
 def png(grey: np.ndarray) -> bytes:
     """A grey picture (H, W) from 0 to 255 as the bytes of a PNG file."""
     file = io.BytesIO()

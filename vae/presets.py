@@ -4,6 +4,27 @@ from __future__ import annotations
 
 from vae.config import RunConfig
 
+#: A VQ-VAE that trains in half a minute; its kin show what each trick of training is for.
+DIGITS_VQ = RunConfig(
+    name="digits-vq",
+    model="vq-vae",
+    dataset="digits",
+    hidden=(64, 64),
+    latent_dim=8,
+    n_codes=128,
+    map_side=2,
+    epochs=200,
+    batch_size=64,
+    schedule="cosine",
+    evaluate_every=4,
+)
+
+
+def _digits_vq(name: str, **changes: object) -> RunConfig:
+    """The same with some settings changed."""
+    return DIGITS_VQ.model_copy(update={"name": name, **changes})
+
+
 #: Configurations with a name: the shipped runs, and what the sidebar offers first.
 PRESETS: dict[str, RunConfig] = {
     "digits-2d": RunConfig(
@@ -40,20 +61,6 @@ PRESETS: dict[str, RunConfig] = {
         batch_size=64,
         schedule="cosine",
         evaluate_every=2,
-    ),
-    "digits-vq": RunConfig(
-        name="digits-vq",
-        model="vq-vae",
-        dataset="digits",
-        hidden=(256, 128),
-        latent_dim=8,
-        n_codes=64,
-        map_side=2,
-        epochs=200,
-        batch_size=64,
-        schedule="cosine",
-        evaluate_every=2,
-        prior_epochs=50,
     ),
     "mnist-2d": RunConfig(
         name="mnist-2d",
@@ -107,4 +114,11 @@ PRESETS: dict[str, RunConfig] = {
         evaluate_every=2,
         prior_epochs=2,
     ),
+    "digits-vq": DIGITS_VQ.model_copy(update={"prior_epochs": 40}),
+    "digits-vq-no-revival": _digits_vq("digits-vq-no-revival", revival=False),
+    "digits-vq-no-kmeans": _digits_vq("digits-vq-no-kmeans", kmeans_init=False),
+    "digits-vq-bare": _digits_vq("digits-vq-bare", revival=False, kmeans_init=False),
+    "digits-vq-loss": _digits_vq("digits-vq-loss", codebook="loss"),
+    "digits-vq-rotation": _digits_vq("digits-vq-rotation", through="rotation"),
+    "digits-vq-residual": _digits_vq("digits-vq-residual", levels=3, n_codes=32),
 }

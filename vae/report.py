@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vae import data, evaluate as evaluation, runs, terminal
+from vae import code_report, data, evaluate as evaluation, runs, terminal
 from vae.estimators import DEFAULT_K, Estimator
 from vae.evaluate import Evaluated, Split
 from vae.files import write_bytes
@@ -62,19 +62,26 @@ def evaluate(
         print(run.notice, file=sys.stderr)
     dataset = terminal.have(run.config.dataset)
     k = DEFAULT_K[estimator] if k is None or estimator == "exact" else k
+    k = None if run.config.is_vq else k  # its q is certain: nothing is drawn
     total = min(n or sys.maxsize, len(getattr(data.load(dataset), split)))
     with terminal.bar(total=total, unit="datum", desc=_with(estimator, k)) as bar:
         try:
-            found = evaluation.evaluate(
-                run.model,
-                run.config,
-                estimator,
-                k=k,
-                n=n,
-                split=split,
-                temperatures=temperatures,
-                progress=bar.update,
-            )
+            if run.config.is_vq:
+                found, more = code_report.evaluate(
+                    run, estimator, n=n, split=split, progress=bar.update
+                )
+            else:
+                more = {}
+                found = evaluation.evaluate(
+                    run.model,
+                    run.config,
+                    estimator,
+                    k=k,
+                    n=n,
+                    split=split,
+                    temperatures=temperatures,
+                    progress=bar.update,
+                )
         except ValueError as error:
             raise CommandError(str(error)) from error
     if out:
@@ -100,8 +107,9 @@ def evaluate(
         about["temperatures"] = temperatures
     if run.config.conditional:
         about["conditional"] = True
-    about |= _worth(estimator, found)
-    print(json.dumps(about) if as_json else "\n".join(_sentences(about)))
+    about |= more or _worth(estimator, found)
+    said = _sentences(about) if not more else [_mean(about), *code_report.sentences(about)]
+    print(json.dumps(about) if as_json else "\n".join(said))
     return 0
 
 
@@ -125,21 +133,27 @@ def _finite(value: float) -> float | None:
 
 def _with(estimator: Estimator, k: int | None) -> str:
     """The estimator and its size."""
-    size = {"exact": "", "ais": f" with {k} chains"}.get(estimator, f" with k = {k}")
+    size = {"ais": f" with {k} chains"}.get(estimator, f" with k = {k}") if k else ""
     return f"{SAID[estimator]}{size}"
 
 
-def _sentences(about: dict[str, Any]) -> list[str]:
-    """What was found, and what it is worth, for a person."""
+def _mean(about: dict[str, Any]) -> str:
+    """The value over all data, for a person."""
     estimator, k, n, error = (about[name] for name in ("estimator", "k", "n", "standard_error"))
     spread = "" if error is None else f" ± {error:.2f}"
     told = ", each told its label y (so that log p(x | y) is meant)"
-    said = [
+    return (
         f"{about['run']}, epoch {about['epoch']}: {_with(estimator, k)} of the first {n:,} "
         f"{about['split'].replace('_', '-')} data of {about['dataset']}"
         f"{told if 'conditional' in about else ''}, binarisation {about['binarisation']}: "
         f"{about['mean']:.2f}{spread} nats, median {about['median']:.2f}."
-    ]
+    )
+
+
+def _sentences(about: dict[str, Any]) -> list[str]:
+    """What was found, and what it is worth, for a person."""
+    estimator, k, n = (about[name] for name in ("estimator", "k", "n"))
+    said = [_mean(about)]
     if estimator in ("iwae", "is"):
         rule = f"k̂ above {pareto_threshold(k):.2f}, or fewer than {MIN_EFFECTIVE:.0f} effective"
         said.append(

@@ -35,7 +35,22 @@ from vae.status import ACTIVE, State, Status, check
 from vae.vqvae import VQVAE
 
 #: Runs that come with the project: they may be looked at, not trained, stopped or deleted.
-SHIPPED = ("mnist-2d", "mnist-2d-conv", "mnist-50d", "digits-2d", "digits-conditional-2d")
+SHIPPED = (
+    "mnist-2d",
+    "mnist-2d-conv",
+    "mnist-50d",
+    "digits-2d",
+    "digits-conditional-2d",
+    "mnist-vq",
+    "mnist-vq-2d",
+    "digits-vq",
+    "digits-vq-no-revival",
+    "digits-vq-no-kmeans",
+    "digits-vq-bare",
+    "digits-vq-loss",
+    "digits-vq-rotation",
+    "digits-vq-residual",
+)
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _TRASH = ".trash"

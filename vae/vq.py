@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 from vae.config import ConfigError
@@ -14,8 +15,10 @@ from vae.config import ConfigError
 REVIVE_BELOW = 0.05
 #: Keeps the averages of codes that nobody uses away from 0 / 0.
 EPSILON = 1e-5
-#: Vectors that are compared with the codebook at once: what the caches of a processor hold.
-ROWS = 1_024
+#: Distances that are compared at once: as many as the caches of a processor hold.
+AT_ONCE = 2**18
+#: Scores whose best is found first: a processor finds a greatest value faster than its place.
+BLOCK = 32
 
 
 class Quantised(NamedTuple):
@@ -100,21 +103,20 @@ class VectorQuantizer(nn.Module):
 
     def forward(self, z: Tensor) -> Quantised:
         """Quantises vectors (*, D); see ``Quantised``."""
-        rows, codebook = z.reshape(-1, z.shape[-1]), self.codebook
-        if self.cosine:
-            rows = _unit(rows)
+        rows = z.reshape(-1, z.shape[-1])
+        rows = _unit(rows) if self.cosine else rows
         left, total = rows, None
         indices, commitment, learned, usage = [], [], [], []
-        for vectors in codebook:
+        for vectors in self.codebook:
             chosen = nearest(left.detach(), vectors.detach())
             e = vectors.index_select(0, chosen)
             fixed = e.detach()
-            commitment.append((left - fixed).square().sum(-1))
             learned.append((left.detach() - e).square().sum(-1) if e.requires_grad else None)
+            left = left - fixed
+            commitment.append(left.square().sum(-1))
             usage.append(torch.bincount(chosen, minlength=len(vectors)))
             indices.append(chosen)
             total = fixed if total is None else total + fixed
-            left = left - fixed
         gap = torch.stack(commitment).sum(0) if len(commitment) > 1 else commitment[0]
         to_codes = torch.stack(learned).sum(0) if learned[0] is not None else gap.detach()
         shape = z.shape[:-1]
@@ -160,9 +162,11 @@ class VectorQuantizer(nn.Module):
         """
         left = z.detach().reshape(-1, z.shape[-1])
         left = _unit(left) if self.cosine else left
-        codebook = self.codebook.detach().clone()
+        codebook = self.codebook.detach()
         for level, chosen in enumerate(q.code_indices.flatten(1)):
             uses, sums, vectors = self.uses[level], self.sums[level], self.vectors.data[level]
+            deeper = level + 1 < len(codebook)
+            rest = left - codebook[level].index_select(0, chosen) if deeper else None
             uses.lerp_(q.usage[level].to(uses), 1 - self.decay)
             if self.learning == "ema":
                 found = torch.zeros_like(sums).index_add_(0, chosen, left)
@@ -172,8 +176,7 @@ class VectorQuantizer(nn.Module):
                 torch.div(sums, smooth[:, None], out=vectors)
             if self.revival:
                 self._revive(level, left)
-            if level + 1 < len(codebook):
-                left = left - codebook[level].index_select(0, chosen)
+            left = rest
 
     def _revive(self, level: int, left: Tensor) -> None:
         """Puts dead codes where random vectors are."""
@@ -237,36 +240,55 @@ def nearest(z: Tensor, vectors: Tensor) -> Tensor:
         >>> nearest(torch.tensor([[0.9, 0.1]]), torch.eye(2))
         tensor([0])
     """
-    offset, across = vectors.square().sum(-1).mul(-0.5), vectors.T.contiguous()
-    rows = ROWS if z.device.type == "cpu" else len(z)
-    return torch.cat([torch.addmm(offset, part, across).argmax(-1) for part in z.split(rows)])
+    offset, rows = vectors.square().sum(-1).mul(-0.5), max(AT_ONCE // len(vectors), 1)
+    if z.device.type != "cpu":
+        return torch.addmm(offset, z, vectors.T).argmax(-1)
+    return torch.cat([_argmax(torch.addmm(offset, part, vectors.T)) for part in z.split(rows)])
+
+
+def _argmax(scores: Tensor) -> Tensor:
+    """``scores.argmax(-1)``, in less time: first which block holds the best, then its place."""
+    n, n_codes = scores.shape
+    if n_codes % BLOCK:
+        return scores.argmax(-1)
+    blocks = scores.view(-1, BLOCK)
+    block = blocks.amax(-1).view(n, -1).argmax(-1)
+    starts = torch.arange(0, len(blocks), n_codes // BLOCK)
+    return block * BLOCK + blocks.index_select(0, starts + block).argmax(-1)
 
 
 class _StraightThrough(torch.autograd.Function):
-    """e going forward, z coming back."""
+    """e going forward; coming back, e's gradient is z's."""
 
     @staticmethod
-    def forward(ctx: object, z: Tensor, e: Tensor) -> Tensor:
-        return e.clone()
+    def forward(ctx: FunctionCtx, z: Tensor, e: Tensor) -> Tensor:
+        return e.view_as(e)
 
     @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
 
 
-def _rotated(z: Tensor, e: Tensor) -> Tensor:
-    r"""e, as a rotation and a scaling of z that are taken for constants.
+class _Rotation(torch.autograd.Function):
+    r"""e, as a turned and scaled z; a gradient meets the transpose of this map, held constant.
 
-    .. math:: z_q = \tfrac{|e|}{|z|} \left(z - 2 r (r \cdot z) + 2 \hat e (\hat z \cdot z)\right),
+    .. math:: e = \tfrac{|e|}{|z|} \left(z - 2 r (r \cdot z) + 2 \hat e (\hat z \cdot z)\right),
         \quad r = \tfrac{\hat z + \hat e}{|\hat z + \hat e|}
     """
-    with torch.no_grad():
-        length = z.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-        scale = e.norm(dim=-1, keepdim=True) / length
-        from_, to = z / length, _unit(e)
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, z: Tensor, e: Tensor) -> Tensor:
+        ctx.save_for_backward(z, e)
+        return e.view_as(e)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None]:
+        z, e = ctx.saved_tensors
+        scale = e.norm(dim=-1, keepdim=True) / z.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+        from_, to = _unit(z), _unit(e)
         r = _unit(from_ + to)
-    turned = z - 2 * (z * r).sum(-1, keepdim=True) * r + 2 * (z * from_).sum(-1, keepdim=True) * to
-    return scale * turned
+        along_r, along_to = ((gradient * v).sum(-1, keepdim=True) for v in (r, to))
+        return scale * (gradient - 2 * along_r * r + 2 * along_to * from_), None
 
 
 def _unit(v: Tensor) -> Tensor:
@@ -274,4 +296,4 @@ def _unit(v: Tensor) -> Tensor:
     return functional.normalize(v, dim=-1, eps=1e-12)
 
 
-_PATHS = {"straight-through": _StraightThrough.apply, "rotation": _rotated}
+_PATHS = {"straight-through": _StraightThrough.apply, "rotation": _Rotation.apply}

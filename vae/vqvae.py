@@ -233,7 +233,7 @@ def count_parameters(config: RunConfig) -> int:
 
     Example:
         >>> count_parameters(RunConfig(model="vq-vae", map_side=1))
-        629840
+        630642
     """
     with torch.device("meta"):
         model = VQVAE(config)
