@@ -1,6 +1,6 @@
 """Trains the shipped runs again and keeps of each what the app needs to show it.
 
-    VAE_DATA=/path/to/mnist python checkpoints/make.py              # all five, about two hours
+    VAE_DATA=/path/to/mnist python checkpoints/make.py              # all of them, about three hours
     VAE_DATA=/path/to/mnist python checkpoints/make.py digits-2d    # one of them
 
 A run is trained under its preset in a folder of its own (``VAE_WORK``, else ``.work`` beside this
@@ -31,8 +31,15 @@ SNAPSHOTS = {
     "mnist-50d": 3,
     "digits-2d": 16,
     "digits-conditional-2d": 9,
-    "mnist-vq": 16,
-    "mnist-vq-2d": 24,
+    "mnist-vq": 8,
+    "mnist-vq-2d": 16,
+    "digits-vq": 8,
+    "digits-vq-no-revival": 4,
+    "digits-vq-no-kmeans": 4,
+    "digits-vq-bare": 4,
+    "digits-vq-loss": 4,
+    "digits-vq-rotation": 4,
+    "digits-vq-residual": 4,
 }
 #: And of which past epochs each keeps the weights.
 PAST = {"mnist-2d": (2, 6, 16, 42), "mnist-50d": (2, 10, 42), "digits-2d": range(200)}

@@ -52,8 +52,9 @@ def look() -> None:
 st.fragment(look)()
 
 widgets.explain(
-    r"z = \mathrm{enc}(x), \quad k = \arg\min_j |z - e_j|^2, \quad z_q = e_k, \qquad "
-    r"\mathcal{L} = -\log p(x \mid z_q) + |\mathrm{sg}[z] - e|^2 + \beta\, |z - \mathrm{sg}[e]|^2",
+    r"\begin{aligned} z &= \mathrm{enc}(x), \quad k = \arg\min_j |z - e_j|^2, \quad z_q = e_k \\ "
+    r"\mathcal{L} &= -\log p(x \mid z_q) + |\mathrm{sg}[z] - e|^2 "
+    r"+ \beta\, |z - \mathrm{sg}[e]|^2 \end{aligned}",
     "sg stops the gradient. The choice of a code has no gradient, so that of $z_q$ is handed to z "
     "as it is (straight through), or turned and scaled along (rotation trick). Codes follow the "
     "vectors that chose them, by the second term or as moving averages; the third keeps the "

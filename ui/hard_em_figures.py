@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from ui import hard_em_shapes as shapes
 from ui.figures import LABEL_COLOURS
 
 #: A colour for each algorithm, from left to right, and for what belongs to none.
@@ -71,7 +72,7 @@ def race(x: np.ndarray, panels: Sequence[Panel]) -> go.Figure:
         horizontal_spacing=0.02,
         subplot_titles=[_title(*named) for named in zip(panels, COLOURS, strict=False)],
     )
-    box = _box(x, panels)
+    box = shapes.square([x, *(panel.centres for panel in panels)])
     for i, panel in enumerate(panels):
         for trace in _plane(x, panel, box):
             figure.add_trace(trace, row=1, col=i + 1)
@@ -133,12 +134,12 @@ def _moving(panel: Panel, t: int, box: np.ndarray) -> list[dict[str, Any]]:
         colour: Any = q.astype(np.uint8)
     else:
         held = q.sum(axis=0) > HELD
-        colour = blend(q)
+        colour = shapes.blend(q)
     if panel.sigma is None:
-        edges = borders(centres, 3 * box - 2 * box.mean(axis=0))  # to the edge of any panel
+        edges = shapes.borders(centres, 3 * box - 2 * box.mean(axis=0))  # to the edge of any panel
     else:
-        edges = circles(centres, float(panel.sigma[t]))
-    tail = _xy(_tails(panel.centres[: t + 1], float(np.ptp(box)) / 200))
+        edges = shapes.circles(centres, float(panel.sigma[t]))
+    tail = _xy(shapes.tails(panel.centres[: t + 1], float(np.ptp(box)) / 200))
     return [
         _xy(edges),
         {"marker": {"color": colour}},
@@ -158,15 +159,10 @@ def _crosses(count: int) -> dict[str, Any]:
         "marker": {
             "opacity": 1,  # marks of several sizes are half transparent otherwise
             "size": [15] * count + [13] * count,
-            "color": white + [_colour(k) for k in range(count)],
+            "color": white + [shapes.colour(k) for k in range(count)],
             "line": {"width": [5] * count + [2.5] * count, "color": white + ["#000000"] * count},
         },
     }
-
-
-def _colour(k: int) -> str:
-    """The colour of a centre and its data."""
-    return LABEL_COLOURS[k % len(LABEL_COLOURS)]
 
 
 def _scale() -> dict[str, Any]:
@@ -175,7 +171,7 @@ def _scale() -> dict[str, Any]:
     return {
         "cmin": 0,
         "cmax": n - 1,
-        "colorscale": [[k / (n - 1), _colour(k)] for k in range(n)],
+        "colorscale": [[k / (n - 1), shapes.colour(k)] for k in range(n)],
     }
 
 
@@ -183,80 +179,6 @@ def _xy(points: np.ndarray) -> dict[str, np.ndarray]:
     """Points (M, 2) as a trace takes them: half as long in the browser's memory."""
     x, y = np.asarray(points, np.float32).T
     return {"x": x, "y": y}
-
-
-def blend(q: np.ndarray) -> list[str]:
-    """The colours of the centres mixed by probabilities (N, K), as ``#rrggbb``.
-
-    Example:
-        >>> blend(np.array([[1.0, 0.0], [0.5, 0.5]]))
-        ['#b01000', '#d4543c']
-    """
-    parts = [bytes.fromhex(_colour(k)[1:]) for k in range(q.shape[1])]
-    mixed = (q @ np.array([list(part) for part in parts])).round().astype(np.uint8)
-    return [f"#{row.tobytes().hex()}" for row in mixed]
-
-
-def borders(centres: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Borders between Voronoi cells, cut at a box: pieces of straight line.
-
-    A border of two centres is where the line halfway between them is nearer to no third one.
-
-    Arguments:
-        centres: With shape (K, 2); equal ones count as one.
-        box: Its lower left and its upper right corner, with shape (2, 2).
-
-    Returns:
-        Ends of the pieces, each followed by a gap of NaN, with shape (3 M, 2).
-
-    Example:
-        >>> borders(np.array([[-1.0, 0.0], [1.0, 0.0]]), np.array([[-2, -2], [2, 2]]))
-        array([[ 0., -2.],
-               [ 0.,  2.],
-               [nan, nan]])
-    """
-    centres = np.unique(centres, axis=0)
-    i, j = np.triu_indices(len(centres), 1)
-    if not len(i):
-        return np.empty((0, 2))
-    middle, across = (centres[i] + centres[j]) / 2, centres[j] - centres[i]
-    along = np.stack([-across[:, 1], across[:, 0]], axis=1)
-    # Where level + slope t >= 0 for all centres and sides of the box, with a place middle + along t
-    others = centres - centres[i][:, None]
-    to = middle - centres[i]
-    level = np.square(others).sum(-1) - 2 * np.einsum("pkd,pd->pk", others, to)
-    slope = -2 * np.einsum("pkd,pd->pk", others, along)
-    for m, corner in zip((1, -1), box, strict=True):
-        level = np.concatenate([level, m * (middle - corner)], axis=1)
-        slope = np.concatenate([slope, m * along], axis=1)
-    own = np.arange(len(centres))
-    mine = (own == i[:, None]) | (own == j[:, None])
-    level[:, : len(centres)][mine], slope[:, : len(centres)][mine] = 0, 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = -level / slope
-    low = np.where(slope > 0, at, -np.inf).max(axis=1)
-    high = np.where(slope < 0, at, np.inf).min(axis=1)
-    seen = (low < high) & ((slope != 0) | (level >= 0)).all(axis=1)
-    ends = [middle[seen] + along[seen] * t[seen, None] for t in (low, high)]
-    gap = np.full_like(ends[0], np.nan)
-    return np.stack([*ends, gap], axis=1).reshape(-1, 2)
-
-
-def circles(centres: np.ndarray, sigma: float) -> np.ndarray:
-    """A circle of one standard deviation about each centre, followed by a gap, (K · 50, 2)."""
-    angle = np.append(np.linspace(0, 2 * np.pi, 49), np.nan)
-    circle = sigma * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return (centres[:, None] + circle).reshape(-1, 2)
-
-
-def _tails(centres: np.ndarray, fine: float) -> np.ndarray:
-    """The paths of centres (T, K, 2), one after another with gaps, to within ``fine``."""
-    kept = [0]
-    for t in range(1, len(centres)):
-        if np.abs(centres[t] - centres[kept[-1]]).max() > fine or t == len(centres) - 1:
-            kept.append(t)
-    gap = np.full((1, *centres.shape[1:]), np.nan)
-    return np.concatenate([centres[kept], gap]).swapaxes(0, 1).reshape(-1, 2)
 
 
 def _curves(figure: go.Figure, panel: Panel, colour: str) -> None:
@@ -295,14 +217,6 @@ def _now(panels: Sequence[Panel], t: int) -> list[dict[str, Any]]:
     ]
 
 
-def _box(x: np.ndarray, panels: Sequence[Panel]) -> np.ndarray:
-    """A square about all data and centres: its lower left and upper right corner."""
-    places = np.concatenate([x, *(panel.centres.reshape(-1, 2) for panel in panels)])
-    low, high = places.min(axis=0), places.max(axis=0)
-    half = 0.54 * max(float((high - low).max()), 1e-3)
-    return np.array([(low + high) / 2 - half, (low + high) / 2 + half])
-
-
 def _dress(figure: go.Figure, panels: Sequence[Panel], box: np.ndarray) -> None:
     """Axes, titles and legend."""
     figure.update_layout(
@@ -323,19 +237,9 @@ def _dress(figure: go.Figure, panels: Sequence[Panel], box: np.ndarray) -> None:
     figure.update_yaxes(
         title={"text": "nats per datum", "font": TITLE},
         tickfont=LETTERS,
-        range=_range(panels),
+        range=shapes.heights([level for p in panels for level in (p.bound, p.log_likelihood)]),
         row=2,
     )
-
-
-def _range(panels: Sequence[Panel]) -> list[float]:
-    """The nats to show: all from the first step on, and of the start what is not far below."""
-    all_of_them = np.stack([level for p in panels for level in (p.bound, p.log_likelihood)])
-    high, later = float(all_of_them.max()), float(all_of_them[:, 1:].min(initial=np.inf))
-    later = min(later, high)
-    low = max(float(all_of_them.min()), high - max(4 * (high - later), 4.0))
-    pad = 0.06 * max(high - low, 0.1)
-    return [low - pad, high + pad]
 
 
 def _controls(figure: go.Figure, steps: int) -> None:

@@ -154,7 +154,7 @@ class RunConfig(BaseModel):
         int, Field(ge=1, le=4, description="codebooks, each for what those before left over")
     ] = 1
     fsq_levels: Annotated[
-        tuple[Annotated[int, Field(ge=2, le=64)], ...],
+        tuple[Annotated[int, Field(ge=3, le=64)], ...],
         Field(max_length=8, description="values of each dimension of an FSQ lattice"),
     ] = ()
     codebook: Annotated[
@@ -245,6 +245,11 @@ class RunConfig(BaseModel):
             )
         elif self.latent_dim > 64:
             raise ValueError("code vectors have at most 64 numbers: set latent_dim to 64 or less")
+        if self.cosine and self.levels > 1:
+            raise ValueError(
+                "with cosine all codes have length 1, and what a level leaves over is far shorter: "
+                "set levels to 1, or cosine to false"
+            )
         n = N_TRAIN[self.dataset] * self.map_side**2
         if self.n_codes > n:
             raise ValueError(

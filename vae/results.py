@@ -70,7 +70,8 @@ def key(run: Run, request: Request) -> str:
         25
     """
     # Fields that are newer than many results that are kept, where they say nothing.
-    newer = {"model", *CODE_FIELDS} | (set() if run.config.conditional else {"conditional"})
+    newer = set() if run.config.is_vq else {"model", *CODE_FIELDS}
+    newer |= set() if run.config.conditional else {"conditional"}
     digest = hashlib.sha256(run.config.model_dump_json(exclude=newer).encode())
     digest.update(data.at_hand(run.config.dataset).sha256.encode())
     if isinstance(request, History):

@@ -158,7 +158,8 @@ class VectorQuantizer(nn.Module):
             q: What the forward pass answered for them.
 
         Source:
-            Sonnet's ``VectorQuantizerEMA``; Jukebox's ``BottleneckBlock.update_k``.
+            After Sonnet's ``VectorQuantizerEMA`` (its averages begin at 0 and are debiased) and
+            Jukebox's ``BottleneckBlock.update_k`` (its threshold is one use a batch).
         """
         left = z.detach().reshape(-1, z.shape[-1])
         left = _unit(left) if self.cosine else left

@@ -162,8 +162,9 @@ class VQVAE(nn.Module):
         .. math:: \log p(x \mid z_q) - \sum \left(|\mathrm{sg}[z] - e|^2
             + \beta\, |z - \mathrm{sg}[e]|^2\right)
 
-        The sums go over a datum's latents and their D numbers, as log p does over pixels. Where
-        the codebook learns by moving averages, its term has no gradient.
+        The sums go over a datum's latents and their D numbers, as log p does over pixels; the
+        paper averages over the latents. Where the codebook learns by moving averages, its term has
+        no gradient.
 
         Arguments:
             x: A batch, with shape (B, *event).
@@ -263,4 +264,4 @@ def initialise(model: VQVAE, x: Tensor, config: RunConfig) -> None:
     with torch.no_grad():
         z = torch.cat([model.latents(part).flatten(0, 2) for part in x.split(256)])
     model.quantiser.start(z, config.seed, config.batch_size * model.side**2)
-    model.before.copy_(model.quantiser.codebook)
+    model.before.copy_(model.quantiser.codebook.detach())

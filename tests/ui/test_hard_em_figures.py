@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ui import hard_em_figures as figures
+from ui import hard_em_figures as figures, hard_em_shapes as shapes
 from ui.figures import LABEL_COLOURS
 from ui.hard_em_figures import Panel
 
@@ -52,7 +52,7 @@ def test_a_frame_a_step_moves_the_centres_and_colours_of_its_step(figure):
         by_trace = dict(zip(frame.traces, frame.data, strict=True))
         assert placed(by_trace[4])[K:] == pytest.approx(CENTRES[t], abs=1e-6)
         assert by_trace[1].marker.color.tolist() == CHOSEN[t].tolist()
-        assert list(by_trace[2 * IN_A_PANEL + 1].marker.color) == figures.blend(SHARES[t])
+        assert list(by_trace[2 * IN_A_PANEL + 1].marker.color) == shapes.blend(SHARES[t])
         dots = frame.data[-1]
         assert set(dots.x) == {t} and dots.y == (LEVEL[t], LEVEL[t], LEVEL[t] + 0.5)
         assert figure.data[frame.traces[-1]].mode == "markers"
@@ -121,7 +121,7 @@ def test_panels_are_square_and_hold_everything(figure):
 @pytest.mark.parametrize("k", [2, 3, 7, 10])
 def test_borders_are_where_the_two_nearest_centres_are_equally_near(k):
     centres = np.random.default_rng(k).uniform(-2, 2, (k, 2))
-    pieces = figures.borders(centres, BOX).reshape(-1, 3, 2)
+    pieces = shapes.borders(centres, BOX).reshape(-1, 3, 2)
     assert len(pieces) and np.isnan(pieces[:, 2]).all()
     for part in (0.01, 0.5, 0.99):
         places = part * pieces[:, 0] + (1 - part) * pieces[:, 1]
@@ -136,7 +136,7 @@ def test_every_change_of_cell_crosses_a_border():
     nodes = np.linspace(-2, 2, 801)
     grid = np.stack(np.meshgrid(nodes, nodes), axis=-1)
     cells = np.linalg.norm(grid[:, :, None] - centres, axis=-1).argmin(axis=-1)
-    pieces = figures.borders(centres, BOX).reshape(-1, 3, 2)
+    pieces = shapes.borders(centres, BOX).reshape(-1, 3, 2)
     extent = np.abs(pieces[:, 0] - pieces[:, 1]).sum(axis=0)  # shadows on the two axes
     crossings = (np.diff(cells, axis=1) != 0).sum(), (np.diff(cells, axis=0) != 0).sum()
     assert extent[::-1] == pytest.approx(np.array(crossings) * 4 / 800, abs=0.1)
@@ -144,17 +144,17 @@ def test_every_change_of_cell_crosses_a_border():
 
 @pytest.mark.parametrize("centres", [np.zeros((1, 2)), np.zeros((4, 2)), np.ones((3, 2))])
 def test_one_place_has_no_borders(centres):
-    assert figures.borders(centres, BOX).shape == (0, 2)
+    assert shapes.borders(centres, BOX).shape == (0, 2)
 
 
 def test_centres_in_a_row_have_parallel_borders():
     row = np.stack([np.array([-1.0, 0.0, 1.0]), np.zeros(3)], axis=1)
-    pieces = figures.borders(np.concatenate([row, row[:1]]), BOX).reshape(-1, 3, 2)
+    pieces = shapes.borders(np.concatenate([row, row[:1]]), BOX).reshape(-1, 3, 2)
     assert sorted(pieces[:, 0, 0]) == sorted(pieces[:, 1, 0]) == [-0.5, 0.5]
 
 
 def test_a_circle_has_the_width_of_its_component():
-    circle = figures.circles(np.array([[1.0, 2.0]]), 0.3)
+    circle = shapes.circles(np.array([[1.0, 2.0]]), 0.3)
     assert np.linalg.norm(circle[:-1] - [1, 2], axis=1) == pytest.approx(0.3)
     assert np.isnan(circle[-1]).all()
 

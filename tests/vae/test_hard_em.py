@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from vae import hard_em, toys
+from vae.mixture import FLOOR, em_init, em_step, free_energy, responsibilities, start
 
 X = toys.sample(toys.GAUSSIAN_MIXTURE, 300, seed=0)[0].astype(np.float64)
 BENT = toys.sample(toys.PINWHEEL, 300, seed=0)[0].astype(np.float64)
@@ -28,7 +29,7 @@ def kmeans(x: np.ndarray, centres: np.ndarray, steps: int) -> tuple[np.ndarray, 
 @pytest.mark.parametrize("steps", [1, 2, 5, 30])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_kmeans_is_that_of_scikit_learn_after_every_number_of_steps(steps, seed):
-    centres = hard_em.start(X, 6, seed=seed)
+    centres = start(X, 6, seed=seed)
     ours, _ = kmeans(X, centres, steps)
     theirs = KMeans(6, init=centres, n_init=1, max_iter=steps, tol=0, algorithm="lloyd").fit(X)
     assert np.abs(ours - theirs.cluster_centers_).max() < 1e-10
@@ -38,7 +39,7 @@ def test_kmeans_is_that_of_scikit_learn_after_every_number_of_steps(steps, seed)
 
 
 def test_kmeans_never_raises_the_distortion_and_says_how_far_centres_moved():
-    state = hard_em.kmeans_init(hard_em.start(BENT, 7, seed=3))
+    state = hard_em.kmeans_init(start(BENT, 7, seed=3))
     before = np.inf
     for _ in range(40):
         after, info = hard_em.kmeans_step(state, BENT)
@@ -49,7 +50,7 @@ def test_kmeans_never_raises_the_distortion_and_says_how_far_centres_moved():
 
 
 def test_a_centre_that_nobody_chose_keeps_its_place():
-    centres = np.concatenate([hard_em.start(X, 3), FAR])
+    centres = np.concatenate([start(X, 3), FAR])
     for after, info in (
         hard_em.kmeans_step(hard_em.kmeans_init(centres), X),
         hard_em.vq_step(hard_em.vq_init(centres), X, decay=0, epsilon=0),
@@ -58,15 +59,15 @@ def test_a_centre_that_nobody_chose_keeps_its_place():
     ):
         assert info.empty.tolist() == [False, False, False, True]
         assert after.centres[3] == pytest.approx(FAR[0], abs=1e-12) and info.share[3] == 0
-    after, info = hard_em.em_step(hard_em.em_init(centres, 0.1), X, learn_weights=True)
+    after, info = em_step(em_init(centres, 0.1), X, learn_weights=True)
     assert (after.centres[3] == FAR[0]).all() and after.weights[3] == 0
-    again, info = hard_em.em_step(after, X, learn_weights=True, learn_variance=True)
+    again, info = em_step(after, X, learn_weights=True, learn_variance=True)
     assert np.isfinite(info.log_likelihood) and np.isfinite(again.centres).all()
 
 
 @pytest.mark.parametrize("far", [False, True])
 def test_vq_without_memory_on_all_data_is_kmeans(far):
-    centres = np.concatenate([hard_em.start(X, 5, seed=2), FAR]) if far else hard_em.start(X, 5)
+    centres = np.concatenate([start(X, 5, seed=2), FAR]) if far else start(X, 5)
     means, codes = hard_em.kmeans_init(centres), hard_em.vq_init(centres, count=7)
     for _ in range(20):
         means, expected = hard_em.kmeans_step(means, X)
@@ -78,7 +79,7 @@ def test_vq_without_memory_on_all_data_is_kmeans(far):
 
 
 def test_an_average_that_begins_empty_makes_the_first_step_that_of_kmeans():
-    centres = hard_em.start(X, 5)
+    centres = start(X, 5)
     expected = hard_em.kmeans_step(hard_em.kmeans_init(centres), X)[0].centres
     found = hard_em.vq_step(hard_em.vq_init(centres, 0), X, decay=0.99, epsilon=0)[0].centres
     assert found == pytest.approx(expected, abs=1e-12)
@@ -100,7 +101,7 @@ def test_vq_follows_sonnets_formulas_by_hand():
 
 
 def test_the_share_is_how_far_a_code_goes_to_the_mean_and_that_of_a_step_of_sgd():
-    centres = hard_em.start(X, 5)
+    centres = start(X, 5)
     after, info = hard_em.vq_step(hard_em.vq_init(centres, count=40), X[:64], 0.9, epsilon=0)
     means = hard_em.kmeans_step(hard_em.kmeans_init(centres), X[:64])[0].centres
     assert after.centres == pytest.approx(centres + info.share[:, None] * (means - centres))
@@ -112,7 +113,7 @@ def test_the_share_is_how_far_a_code_goes_to_the_mean_and_that_of_a_step_of_sgd(
 
 
 def test_a_batch_may_be_smaller_than_the_codebook():
-    state = hard_em.vq_init(hard_em.start(X, 10))
+    state = hard_em.vq_init(start(X, 10))
     after, info = hard_em.vq_step(state, X[:3], decay=0.9)
     assert info.empty.sum() >= 7 and np.isfinite(after.centres).all()
 
@@ -120,7 +121,7 @@ def test_a_batch_may_be_smaller_than_the_codebook():
 @pytest.mark.parametrize("seed", range(3))
 def test_em_is_that_of_scikit_learn_one_step_after_another(seed):
     """Its spherical components have a variance each; weighed, they are the shared one."""
-    state = hard_em.em_init(hard_em.start(BENT, 4, seed=seed), 0.7)
+    state = em_init(start(BENT, 4, seed=seed), 0.7)
     for _ in range(10):
         theirs = GaussianMixture(
             4,
@@ -135,7 +136,7 @@ def test_em_is_that_of_scikit_learn_one_step_after_another(seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # one step is what we want
             theirs.fit(BENT)
-        state, info = hard_em.em_step(state, BENT, learn_weights=True, learn_variance=True)
+        state, info = em_step(state, BENT, learn_weights=True, learn_variance=True)
         assert np.abs(state.centres - theirs.means_).max() < 1e-10
         assert np.abs(state.weights - theirs.weights_).max() < 1e-10
         assert state.variance == pytest.approx(theirs.weights_ @ theirs.covariances_, rel=1e-10)
@@ -150,10 +151,10 @@ def test_em_by_brute_force():
             square = sum((x[n, d] - centres[k, d]) ** 2 for d in range(2))
             density[n, k] = weights[k] * np.exp(-square / (2 * sigma**2)) / (2 * np.pi * sigma**2)
     r = density / density.sum(axis=1, keepdims=True)
-    state = hard_em.em_init(centres, sigma, weights)
-    after, info = hard_em.em_step(state, x)
+    state = em_init(centres, sigma, weights)
+    after, info = em_step(state, x)
     assert info.responsibilities == pytest.approx(r, abs=1e-12)
-    assert hard_em.responsibilities(x, state) == pytest.approx(r, abs=1e-12)
+    assert responsibilities(x, state) == pytest.approx(r, abs=1e-12)
     assert info.log_likelihood == pytest.approx(np.log(density.sum(axis=1)).mean(), rel=1e-12)
     for k in range(3):
         assert after.centres[k] == pytest.approx(np.average(x, axis=0, weights=r[:, k]))
@@ -164,11 +165,11 @@ def test_em_by_brute_force():
 @pytest.mark.parametrize("kind", ["data", "corner", "same"])
 @pytest.mark.parametrize("sigma", [0.05, 0.5, 2.0])
 def test_the_likelihood_never_falls_and_the_bound_lies_between(learn, kind, sigma):
-    state = hard_em.em_init(hard_em.start(BENT, 6, kind), sigma)
+    state = em_init(start(BENT, 6, kind), sigma)
     for _ in range(60):
-        after, info = hard_em.em_step(state, BENT, learn_weights=learn, learn_variance=learn)
-        following = hard_em.em_step(after, BENT)[1].log_likelihood
-        same = hard_em.free_energy(BENT, state, info.responsibilities)
+        after, info = em_step(state, BENT, learn_weights=learn, learn_variance=learn)
+        following = em_step(after, BENT)[1].log_likelihood
+        same = free_energy(BENT, state, info.responsibilities)
         assert same == pytest.approx(info.log_likelihood, abs=1e-9)
         assert info.log_likelihood <= info.free_energy + 1e-9
         assert info.free_energy <= following + 1e-9
@@ -176,11 +177,11 @@ def test_the_likelihood_never_falls_and_the_bound_lies_between(learn, kind, sigm
 
 
 def test_with_a_small_sigma_em_is_kmeans():
-    centres = hard_em.start(X, 6, seed=1)
-    means, mixture = hard_em.kmeans_init(centres), hard_em.em_init(centres, 1e-5)
+    centres = start(X, 6, seed=1)
+    means, mixture = hard_em.kmeans_init(centres), em_init(centres, 1e-5)
     for _ in range(20):
         means, hard = hard_em.kmeans_step(means, X)
-        mixture, soft = hard_em.em_step(mixture, X)
+        mixture, soft = em_step(mixture, X)
         assert soft.responsibilities.max(axis=1).min() > 1 - 1e-9
         assert (soft.responsibilities.argmax(axis=1) == hard.assignments).all()
         assert mixture.centres == pytest.approx(means.centres, abs=1e-9)
@@ -189,32 +190,32 @@ def test_with_a_small_sigma_em_is_kmeans():
 @pytest.mark.parametrize("sigma", [1e-3, 0.3, 5.0])
 @pytest.mark.parametrize("x", [X, BENT])
 def test_the_bound_lies_below_the_likelihood_by_the_kl_of_a_one_hot_q(sigma, x):
-    centres = hard_em.start(x, 5, seed=4)
-    found, mixture = hard_em.hard_bound(x, centres, sigma), hard_em.em_init(centres, sigma)
+    centres = start(x, 5, seed=4)
+    found, mixture = hard_em.hard_bound(x, centres, sigma), em_init(centres, sigma)
     chosen = hard_em.nearest(x, centres)
-    r = hard_em.responsibilities(x, mixture)[np.arange(len(x)), chosen]
+    r = responsibilities(x, mixture)[np.arange(len(x)), chosen]
     scale = 1e-12 * max(1.0, abs(found.bound))
     assert found.gap >= 0 and found.bound <= found.log_likelihood + scale
     assert found.gap == pytest.approx(-np.log(r).mean(), abs=1e-12)
     assert found.log_likelihood - found.bound == pytest.approx(found.gap, abs=scale)
     q = np.eye(5)[chosen]
-    assert found.bound == pytest.approx(hard_em.free_energy(x, mixture, q), rel=1e-12)
+    assert found.bound == pytest.approx(free_energy(x, mixture, q), rel=1e-12)
     distortion = hard_em.kmeans_step(hard_em.kmeans_init(centres), x)[1].distortion
     constant = -np.log(2 * np.pi * sigma**2) - np.log(5)
     assert found.bound == pytest.approx(-distortion / (2 * sigma**2) + constant, rel=1e-12)
 
 
 def test_no_one_hot_q_has_a_better_bound_than_the_nearest_centre():
-    mixture = hard_em.em_init(hard_em.start(X, 4), 0.4)
+    mixture = em_init(start(X, 4), 0.4)
     best = hard_em.hard_bound(X, mixture.centres, 0.4).bound
     for other in np.random.default_rng(0).integers(4, size=(20, len(X))):
-        assert hard_em.free_energy(X, mixture, np.eye(4)[other]) < best
+        assert free_energy(X, mixture, np.eye(4)[other]) < best
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.95])
 @pytest.mark.parametrize("kind", ["data", "corner"])
 def test_every_step_of_kmeans_and_of_vq_on_all_data_raises_the_bound(decay, kind):
-    centres = hard_em.start(BENT, 6, kind, seed=5)
+    centres = start(BENT, 6, kind, seed=5)
     means, codes = hard_em.kmeans_init(centres), hard_em.vq_init(centres, len(BENT) / 6)
     before = [-np.inf, -np.inf]
     for _ in range(40):
@@ -228,10 +229,10 @@ def test_every_step_of_kmeans_and_of_vq_on_all_data_raises_the_bound(decay, kind
 
 
 def test_equal_centres_stay_equal_under_em_and_leave_all_but_one_empty_under_the_others():
-    centres = hard_em.start(X, 4, "same")
-    state = hard_em.em_init(centres, 0.5)
+    centres = start(X, 4, "same")
+    state = em_init(centres, 0.5)
     for _ in range(5):
-        state, info = hard_em.em_step(state, X, learn_weights=True)
+        state, info = em_step(state, X, learn_weights=True)
     assert info.responsibilities == pytest.approx(np.full((len(X), 4), 0.25))
     assert np.ptp(state.centres, axis=0) == pytest.approx([0, 0], abs=1e-12)
     assert hard_em.kmeans_step(hard_em.kmeans_init(centres), X)[1].empty.sum() == 3
@@ -239,18 +240,18 @@ def test_equal_centres_stay_equal_under_em_and_leave_all_but_one_empty_under_the
 
 
 def test_starts_are_the_same_for_a_seed_and_lie_where_they_should():
-    assert (hard_em.start(X, 5, seed=1) == hard_em.start(X, 5, seed=1)).all()
-    assert (hard_em.start(X, 5, seed=1) != hard_em.start(X, 5, seed=2)).any()
-    assert len(np.unique(hard_em.start(X, len(X)), axis=0)) == len(X)
-    corner = hard_em.start(X, 8, "corner")
+    assert (start(X, 5, seed=1) == start(X, 5, seed=1)).all()
+    assert (start(X, 5, seed=1) != start(X, 5, seed=2)).any()
+    assert len(np.unique(start(X, len(X)), axis=0)) == len(X)
+    corner = start(X, 8, "corner")
     assert np.linalg.norm(corner - X.min(axis=0), axis=1).max() < 0.25 * np.ptp(X, axis=0).max()
 
 
 def test_a_variance_that_is_learnt_does_not_fall_to_nothing():
-    state = hard_em.em_init(X[:3], 0.1)
+    state = em_init(X[:3], 0.1)
     for _ in range(5):
-        state, info = hard_em.em_step(state, X[:3], learn_variance=True)
-    assert state.variance == hard_em.FLOOR and np.isfinite(info.log_likelihood)
+        state, info = em_step(state, X[:3], learn_variance=True)
+    assert state.variance == FLOOR and np.isfinite(info.log_likelihood)
 
 
 def holed(value: float) -> np.ndarray:
@@ -262,10 +263,10 @@ def holed(value: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
-        (lambda: hard_em.start(X[:5], 6), "5 data cannot fill 6 centres"),
-        (lambda: hard_em.start(X, 0), "choose K between 1 and 300"),
-        (lambda: hard_em.start(holed(np.nan), 3), "the data must be finite"),
-        (lambda: hard_em.start(X[:0], 1), "the data must be finite"),
+        (lambda: start(X[:5], 6), "5 data cannot fill 6 centres"),
+        (lambda: start(X, 0), "choose K between 1 and 300"),
+        (lambda: start(holed(np.nan), 3), "the data must be finite"),
+        (lambda: start(X[:0], 1), "the data must be finite"),
         (lambda: hard_em.kmeans_init(holed(np.inf)), "the centres must be finite"),
         (lambda: hard_em.kmeans_step(hard_em.kmeans_init(X[:4]), X[:3]), "3 data cannot fill 4"),
         (lambda: hard_em.kmeans_step(hard_em.kmeans_init(X[:4]), holed(np.nan)), "data must be"),
@@ -274,9 +275,9 @@ def holed(value: float) -> np.ndarray:
         (lambda: hard_em.vq_step(hard_em.vq_init(X[:2]), X, decay=1), "decay 1 must lie"),
         (lambda: hard_em.vq_step(hard_em.vq_init(X[:2]), X, epsilon=-1), "epsilon -1"),
         (lambda: hard_em.vq_step(hard_em.vq_init(X[:2]), holed(np.nan)), "data must be finite"),
-        (lambda: hard_em.em_init(X[:2], 0.0), "sigma 0.0 is no width"),
-        (lambda: hard_em.em_init(X[:2], np.nan), "sigma nan is no width"),
-        (lambda: hard_em.em_step(hard_em.em_init(X[:4], 1.0), X[:3]), "3 data cannot fill 4"),
+        (lambda: em_init(X[:2], 0.0), "sigma 0.0 is no width"),
+        (lambda: em_init(X[:2], np.nan), "sigma nan is no width"),
+        (lambda: em_step(em_init(X[:4], 1.0), X[:3]), "3 data cannot fill 4"),
         (lambda: hard_em.hard_bound(holed(np.inf), X[:2], 1.0), "data must be finite"),
     ],
 )

@@ -11,8 +11,8 @@ import streamlit as st
 from ui import hard_em_figures as figures, widgets
 from ui.hard_em_figures import Panel
 from ui.likelihood_view import table
-from vae import data, hard_em
-from vae.hard_em import Start
+from vae import data, hard_em, mixture
+from vae.mixture import Start
 
 #: Steps that are computed at once; the figure plays them.
 STEPS = 40
@@ -162,30 +162,30 @@ def _possible(asked: Settings) -> bool:
 def _race(asked: Settings) -> Race:
     """All steps of all three, from the same centres."""
     x = _points(asked)
-    first = hard_em.start(x, asked.k, asked.kind, asked.seed)
+    first = mixture.start(x, asked.k, asked.kind, asked.seed)
     size = min(asked.batch or asked.n, asked.n)
     means = [hard_em.kmeans_init(first)]
     codes = [hard_em.vq_init(first, size / asked.k)]  # as if each held its share so far
-    mixtures = [hard_em.em_init(first, asked.sigma)]
+    mixtures = [mixture.em_init(first, asked.sigma)]
     random = np.random.default_rng(asked.seed)
     for _ in range(STEPS):
         batch = x if size == asked.n else x[random.choice(asked.n, size, replace=False)]
         means.append(hard_em.kmeans_step(means[-1], x)[0])
         codes.append(hard_em.vq_step(codes[-1], batch, asked.decay)[0])
-        after, _ = hard_em.em_step(
+        after, _ = mixture.em_step(
             mixtures[-1], x, learn_weights=asked.learn, learn_variance=asked.learn
         )
         mixtures.append(after)
-    soft = [hard_em.responsibilities(x, mixture) for mixture in mixtures]
-    bounds = np.array([hard_em.free_energy(x, m, q) for m, q in zip(mixtures, soft, strict=True)])
-    widths = np.sqrt([mixture.variance for mixture in mixtures])
+    soft = [mixture.responsibilities(x, m) for m in mixtures]
+    bounds = np.array([mixture.free_energy(x, m, q) for m, q in zip(mixtures, soft, strict=True)])
+    widths = np.sqrt([m.variance for m in mixtures])
     hard = [
         _hard_panel(name, x, np.stack([state.centres for state in states]), asked.sigma)
         for name, states in (("k-means", means), ("VQ", codes))
     ]
     em = Panel(
         "EM",
-        np.stack([mixture.centres for mixture in mixtures]),
+        np.stack([m.centres for m in mixtures]),
         np.stack(soft).astype(np.float32),
         bounds,
         bounds,

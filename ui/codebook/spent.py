@@ -77,10 +77,10 @@ def _costs(run: Run) -> None:
     widgets.look_for(text)
     widgets.explain(
         r"H = -\sum_k \bar p_k \log \bar p_k, \qquad \text{perplexity} = e^{H}, \qquad "
-        r"\text{rate} = -\log p(k_1, \dots, k_n) \le n \log n_\text{codes} "
-        r"\text{ on average, if the prior has learned anything}",
-        f"p̄ is the share of the held-out latents that use each code. An image of this run has "
-        f"{config.n_latents} codes.",
+        r"\text{rate} = -\log p(k_1, \dots, k_n)",
+        f"p̄ is the share of the held-out latents that use each code. An image of this run has n = "
+        f"{config.n_latents} codes: with all codes equally likely they cost n log {config.n_codes} "
+        f"= {codes.model(run.id).uniform:.1f} nats.",
         "van den Oord et al. 2017, section 3; Shannon 1948 for entropy as a price",
     )
 

@@ -25,27 +25,29 @@ def show(run: Run) -> None:
     mean, error = elbo.mean().item(), (elbo.std() / len(elbo) ** 0.5).item()
     uniform = -judged.distortion.mean().item() - codes.model(run.id).uniform
     d, n = math.prod(run.config.shape), run.config.n_codes
-    one, two, three, four = st.columns(4)
+    row = st.container(horizontal=True, gap="large")
     data = f"over {len(elbo):,} held-out data; ± is one standard error over them"
-    one.metric(
+    row.metric(
         "Bound on log p(x), nats",
         widgets.nats(mean, error),
         help=f"log p(x | codes) + log p(codes), mean {data}. With a uniform prior over codes it is "
         f"{widgets.nats(uniform)} nats.",
     )
-    two.metric(
+    row.metric(
         "Bits per dimension",
         f"{bits_per_dim(mean, d):.3f}",
         help=f"The same bound, per {'pixel' if d > 2 else 'number'} and in bits: lower is better. "
-        f"With a uniform prior {bits_per_dim(uniform, d):.3f}.",
+        f"With a uniform prior {bits_per_dim(uniform, d):.3f}."
+        + " Of a density, as here, it may be negative."
+        * (run.config.likelihood != "bernoulli"),
     )
     dead = int(spent.dead.sum())
-    three.metric(
+    row.metric(
         "Codes in use",
         f"{n * run.config.levels - dead} of {n * run.config.levels}",
         help=f"Used at least once by the codes of {len(elbo):,} held-out data.",
     )
-    four.metric(
+    row.metric(
         "Perplexity",
         " + ".join(f"{p:.1f}" for p in spent.perplexity),
         help="exp of the entropy of how often each code is used by these data; one number a level. "
