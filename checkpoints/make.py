@@ -33,12 +33,12 @@ SNAPSHOTS = {
     "digits-conditional-2d": 9,
     "mnist-vq": 8,
     "mnist-vq-2d": 16,
-    "digits-vq": 8,
-    "digits-vq-no-revival": 4,
-    "digits-vq-no-kmeans": 4,
-    "digits-vq-bare": 4,
-    "digits-vq-loss": 4,
-    "digits-vq-rotation": 4,
+    "digits-vq": 6,
+    "digits-vq-no-revival": 3,
+    "digits-vq-no-kmeans": 3,
+    "digits-vq-bare": 3,
+    "digits-vq-loss": 3,
+    "digits-vq-rotation": 3,
     "digits-vq-residual": 4,
 }
 #: And of which past epochs each keeps the weights.

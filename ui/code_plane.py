@@ -56,16 +56,7 @@ def _vectors(
     of = torch.from_numpy(codes.labels(run_id, "held_out"))
     few = x[: max(50, N_VECTORS // model.side**2)]
     vectors, labels = some_vectors(model, few, of, N_VECTORS)
-    vectors = _inside(model, vectors).numpy()
-    return left_over(vectors, model.quantiser.codebook[:level].numpy()), labels.numpy()
-
-
-def _inside(model: Any, vectors: torch.Tensor) -> torch.Tensor:
-    """Vectors as the codes are compared with them: squeezed by FSQ, of length 1 by cosine."""
-    quantiser = model.quantiser
-    if hasattr(quantiser, "bounded"):
-        return quantiser.bounded(vectors)
-    return torch.nn.functional.normalize(vectors, dim=-1) if quantiser.cosine else vectors
+    return left_over(vectors.numpy(), model.quantiser.codebook[:level].numpy()), labels.numpy()
 
 
 def left_over(vectors: np.ndarray, books: np.ndarray) -> np.ndarray:

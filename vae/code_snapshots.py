@@ -7,15 +7,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from vae import runs
 from vae.code_record import spending
 from vae.files import DamagedFile, read_tensors, write_tensors
+from vae.fsq import FiniteScalarQuantizer
 from vae.runs import RunError
 from vae.vqvae import VQVAE
 
-#: Vectors of held-out data that are kept beside the codes, and data whose codes are counted.
-N_VECTORS, N_DATA = 1_500, 2_000
+#: Vectors of held-out data that are kept beside the codes, the numbers in all of them at most, and
+#: data whose codes are counted.
+N_VECTORS, N_NUMBERS, N_DATA = 1_500, 24_000, 2_000
 
 
 class CodeSnapshot(NamedTuple):
@@ -30,8 +33,13 @@ class CodeSnapshot(NamedTuple):
 
 @torch.no_grad()
 def some_vectors(model: VQVAE, x: Tensor, labels: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Encoder outputs (n, D), evenly taken from maps of data (N, *event), with their labels."""
-    z = model.latents(x).flatten(1, 2)
+    """Encoder outputs (n, D) as codes are compared with them (squeezed into its box by FSQ, of
+    length 1 by cosine), evenly taken from maps of data (N, *event), with their labels."""
+    z, quantiser = model.latents(x).flatten(1, 2), model.quantiser
+    if isinstance(quantiser, FiniteScalarQuantizer):
+        z = quantiser.bounded(z)
+    elif quantiser.cosine:
+        z = functional.normalize(z, dim=-1)
     count = min(n, z.shape[0] * z.shape[1])
     at = torch.linspace(0, z.shape[0] * z.shape[1] - 1, count, device=z.device).long()
     return z.flatten(0, 1)[at], labels.to(at.device)[at // z.shape[1]]
@@ -43,7 +51,7 @@ def write_snapshot(run_id: str, model: VQVAE, x: Tensor, labels: Tensor, epoch: 
     x, labels = x[:N_DATA], labels[:N_DATA]
     codes = torch.cat([model.encode(part) for part in x.split(500)])
     few = x[: max(50, N_VECTORS // model.side**2)]
-    vectors, of = some_vectors(model, few, labels, N_VECTORS)
+    vectors, of = some_vectors(model, few, labels, min(N_VECTORS, N_NUMBERS // model.dim))
     tensors = {
         "codebook": model.quantiser.codebook.detach().half(),
         "counts": torch.from_numpy(spending(codes, model.n_codes).counts).int(),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from vae.config import RunConfig
 
-#: A VQ-VAE that trains in half a minute; its kin show what each trick of training is for.
+#: A VQ-VAE that trains in half a minute, with more codes than it finds use for by itself: its kin
+#: show what each trick of training is for.
 DIGITS_VQ = RunConfig(
     name="digits-vq",
     model="vq-vae",
     dataset="digits",
     hidden=(64, 64),
-    latent_dim=8,
-    n_codes=128,
+    latent_dim=64,
+    n_codes=256,
     map_side=2,
-    epochs=200,
+    epochs=100,
     batch_size=64,
     schedule="cosine",
     evaluate_every=4,
@@ -118,7 +119,11 @@ PRESETS: dict[str, RunConfig] = {
     "digits-vq-no-revival": _digits_vq("digits-vq-no-revival", revival=False),
     "digits-vq-no-kmeans": _digits_vq("digits-vq-no-kmeans", kmeans_init=False),
     "digits-vq-bare": _digits_vq("digits-vq-bare", revival=False, kmeans_init=False),
-    "digits-vq-loss": _digits_vq("digits-vq-loss", codebook="loss"),
-    "digits-vq-rotation": _digits_vq("digits-vq-rotation", through="rotation"),
-    "digits-vq-residual": _digits_vq("digits-vq-residual", levels=3, n_codes=32),
+    "digits-vq-loss": _digits_vq(
+        "digits-vq-loss", revival=False, kmeans_init=False, codebook="loss"
+    ),
+    "digits-vq-rotation": _digits_vq(
+        "digits-vq-rotation", revival=False, kmeans_init=False, through="rotation"
+    ),
+    "digits-vq-residual": _digits_vq("digits-vq-residual", levels=3, n_codes=32, latent_dim=8),
 }

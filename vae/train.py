@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from filelock import Timeout
 from torch import Tensor
 
-from vae import bounds, checkpoint, code_record, code_snapshots, data, past, runs, snapshots
+from vae import bounds, checkpoint, data, recorder, runs
 from vae.checkpoint import Position, Trainer, new_trainer
 from vae.config import ConfigError, RunConfig
-from vae.evaluate import N_ELBO, examples, labels_of, present, record
+from vae.evaluate import N_ELBO, examples, labels_of, present
 from vae.files import explain_os_error
 from vae.model import VAE
 from vae.outcome import Diverged, Outcome, outcome
@@ -256,7 +255,7 @@ def _train(run_id: str) -> Outcome:
         if config.is_vq and config.kmeans_init and config.quantiser == "vq":
             initialise(trainer.model, sets["train"], config)
         runs.forget_metrics_after(run_id, -1)
-        _record(run_id, trainer, sets, labels, rate=0.0)
+        recorder.record(run_id, trainer, sets, labels, rate=0.0)
         checkpoint.save(run_id, trainer)
     while trainer.position.epoch < config.all_epochs:
         before = trainer.position
@@ -270,44 +269,7 @@ def _train(run_id: str) -> Outcome:
         rate = (len(x) - before.step * config.batch_size) / (after.seconds - before.seconds)
         ends = (config.epochs, config.all_epochs)
         if after.epoch % config.evaluate_every == 0 or after.epoch in ends:
-            _record(run_id, trainer, sets, labels, rate)
+            recorder.record(run_id, trainer, sets, labels, rate)
         checkpoint.save(run_id, trainer)
         report(trainer)
     return "finished", ""
-
-
-def _record(
-    run_id: str,
-    trainer: Trainer,
-    sets: dict[str, Tensor],
-    labels: dict[str, Tensor],
-    rate: float,
-) -> None:
-    """Appends the epoch to the metrics and keeps a snapshot of the plane."""
-    config, (epoch, _, seconds) = trainer.config, trainer.position
-    if isinstance(trainer.model, VQVAE):
-        measured = code_record.record(trainer.model, sets, config.batch_size)
-    else:
-        measured = record(trainer.model, sets, labels)
-    if not math.isfinite(measured["train"]["elbo"] + measured["held_out"]["elbo"]):
-        raise Diverged
-    line: dict[str, Any] = {
-        "epoch": epoch,
-        "step": epoch * math.ceil(len(data.load(config.dataset).train) / config.batch_size),
-        "seconds": round(seconds, 3),
-        "samples_per_second": round(rate, 1),
-        "learning_rate": learning_rate_at(config, epoch),
-        "beta": beta_at(config, epoch),
-        **measured,
-    }
-    if config.is_vq:
-        if epoch <= config.epochs and snapshots.keeps_snapshot(config, epoch):
-            write = code_snapshots.write_snapshot
-            write(run_id, trainer.model, sets["held_out"], labels["held_out"], epoch)
-    else:
-        if snapshots.keeps_snapshot(config, epoch):
-            x = sets["held_out"][: snapshots.N_SNAPSHOT]
-            snapshots.write_snapshot(run_id, trainer.model, x, labels["held_out"], epoch)
-        if past.keeps_weights(config, epoch):
-            past.write_weights(run_id, trainer.model, epoch)
-    runs.append_metrics(run_id, line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -306,3 +307,34 @@ def test_doctor(
     assert (
         len(failed) == 3 and "no-such-package" in failed[0] and "runs cannot be kept" in failed[2]
     )
+
+
+def test_a_vq_vae_is_judged_by_its_bound_and_its_use_of_codes(
+    coded: dict[int, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", coded[1], "--n", "50", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    run = runs.load(coded[1])
+    bound = run.model.bound(evaluate.examples(run.config, n=50))
+    assert found["mean"] == pytest.approx(bound.elbo.mean().item(), abs=1e-4)
+    assert found["bits_per_dim"] == pytest.approx(-found["mean"] / (64 * math.log(2)))
+    assert found["uniform"] == pytest.approx(
+        -bound.distortion.mean().item() - 4 * math.log(16), abs=1e-4
+    )
+    assert main(["evaluate", coded[1], "--n", "50"]) == 0
+    said = capsys.readouterr().out
+    assert "bits per dimension" in said and "of 16 codes" in said.lower() and "k =" not in said
+    assert main(["evaluate", coded[1], "--estimator", "iwae", "--n", "5"]) == 1
+    assert "nothing to draw" in capsys.readouterr().err
+    assert main(["evaluate", coded[1], "--estimator", "exact", "--n", "5"]) == 1
+    assert "exact values need a map of 1 × 1" in capsys.readouterr().err
+    assert main(["export", coded[1], "--to", "onnx"]) == 1
+    assert "is a VQ-VAE" in capsys.readouterr().err
+
+
+def test_a_vq_vae_goes_to_tensorboard(
+    coded: dict[int, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", coded[2], "--to", "tensorboard", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.strip().endswith(".elbo-room")
+    assert main(["list"]) == 0 and coded[2] in capsys.readouterr().out

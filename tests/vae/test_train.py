@@ -18,7 +18,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
-from vae import bounds, checkpoint, files, owners, runs, snapshots, train as training
+from vae import bounds, checkpoint, files, owners, recorder, runs, snapshots, train as training
 from vae.config import RunConfig
 from vae.model import VAE
 from vae.runs import RunError
@@ -382,7 +382,7 @@ def test_a_run_deleted_while_it_trains_ends_quietly_and_can_be_brought_back(monk
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (training, "_record"),
+        (recorder, "record"),
         (checkpoint, "save"),
         (training, "training_data"),
         (snapshots, "write_snapshot"),

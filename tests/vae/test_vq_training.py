@@ -13,7 +13,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from vae import code_prior, code_snapshots, evaluate, results, runs, train as training
+from vae import code_prior, code_snapshots, evaluate, recorder, results, runs, train as training
 from vae.config import CODE_FIELDS, CONFIG_VERSION, ConfigError, RunConfig
 from vae.files import read_tensors
 from vae.model import refuse_absurd
@@ -119,9 +119,9 @@ def test_in_the_second_stage_only_the_prior_moves():
         seen.append({k: v.clone() for k, v in trainer.model.state_dict().items()})
         return record(run_id, trainer, *rest, **named)
 
-    record = training._record
+    record = recorder.record
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_record", look)
+        patch.setattr(recorder, "record", look)
         train(short)
     start, _, border, later, end = seen
     prior = {name for name in start if name.startswith("prior.")}
