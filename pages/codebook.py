@@ -25,9 +25,10 @@ SECTIONS = {
     "Levels": levels.show,
 }
 
+notices = st.container()
 left, right = st.columns([2, 5], vertical_alignment="bottom")
 with left:
-    run = widgets.pick_run(kind="VQ-VAE", load=codes.run)
+    run = widgets.pick_run(notices, "VQ-VAE", codes.run)
 with right:
     section = st.segmented_control(
         "What to look at",
@@ -45,6 +46,7 @@ def look() -> None:
         st.rerun()
     if section != "Hard EM":
         book.newest(run)
+    if section in ("Codebook", "Usage"):
         summary.show(run)
     SECTIONS[section](run)
 

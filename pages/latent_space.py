@@ -29,9 +29,10 @@ TOOLS = {
     "Replay": replay,
 }
 
+notices = st.container()
 left, middle, right, last = st.columns([3, 2, 2, 3])
 with left:
-    run = widgets.pick_run()
+    run = widgets.pick_run(notices)
 with middle:
     split = widgets.pick_split()
 colour = right.selectbox(

@@ -113,9 +113,9 @@ def can_guide(run_id: str) -> bool:
 
 
 def first(ids: list[str]) -> list[str]:
-    """Eight runs worth a card: of the codebooks that stand side by side on their own page, one."""
+    """A dozen runs worth a card: of the codebooks that the Codebook page compares, one."""
     cards = [i for i in ids if not (runs.is_shipped(i) and i.startswith("digits-vq-"))]
-    return cards[:8]
+    return cards[:12]
 
 
 try:
@@ -147,7 +147,8 @@ with one:
 st.subheader("Trained runs")
 st.caption(
     "Each card shows what a grid of latent places decodes to, within three standard deviations "
-    "of the prior; of a run with more than two dimensions, along its principal plane. ELBOs are "
+    "of the prior; of a run with more than two dimensions, along its principal plane; of a VQ-VAE, "
+    "what each of its codes stands for. ELBOs are "
     "means over up to 2,000 held-out images, ± one standard error over these images. Runs that "
     "come with the project stand first, then your newest."
 )

@@ -14,6 +14,7 @@ from vae import latent, runs
 from vae.code_snapshots import N_VECTORS, CodeSnapshot, some_vectors
 from vae.config import RunConfig
 from vae.latent import Plane
+from vae.vq import nearest
 
 #: Nodes a side of the decoded plane.
 NODES = 25
@@ -62,8 +63,7 @@ def _vectors(
 def left_over(vectors: np.ndarray, books: np.ndarray) -> np.ndarray:
     """Vectors (M, D) less the nearest code of each of some levels (l, n_codes, D)."""
     for book in books:
-        far = ((vectors[:, None] - book[None]) ** 2).sum(-1)
-        vectors = vectors - book[far.argmin(1)]
+        vectors = vectors - book[nearest(*map(torch.from_numpy, (vectors, book))).numpy()]
     return vectors
 
 
@@ -113,7 +113,7 @@ def data(run_id: str, level: int, selected: int | None, *, replayed: bool) -> di
             "url": f"/api/vq/points?{urlencode(ask)}",
             "mode": "label",
             "labels": list(cache.label_names(run_id)),
-            "title": "Encoder outputs, by label of their image",
+            "title": "Label of the image",
             "range": [0, 1],
         },
         "backdrop": backdrop if decodes(config) else None,
@@ -134,6 +134,8 @@ def data(run_id: str, level: int, selected: int | None, *, replayed: bool) -> di
             "selected": selected,
             "neighbours": near,
             "trails": None,
+            "unit_note": f"Counted over the first {len(codes.examples(run_id, 'held_out')):,} "
+            "held-out data.",
         },
     }
     if replayed and (frames := _frames(run_id, level, where)):

@@ -15,6 +15,7 @@ from ui import cache
 from vae import code_record, evaluate, latent, runs
 from vae.code_record import Judged, Spending
 from vae.code_snapshots import CodeSnapshot, read_snapshot
+from vae.config import RunConfig
 from vae.evaluate import Split
 from vae.runs import Run, RunError
 from vae.vqvae import VQVAE
@@ -185,10 +186,17 @@ def filled(run_id: str, level: int, code: int) -> np.ndarray:
     return decode(run_id, whole[None])[0]
 
 
+def is_local(config: RunConfig) -> bool:
+    """Whether a code speaks of its own place of an image: not if one code says all, nor if the
+    decoder is fully connected."""
+    return config.body == "conv" and config.map_side > 1
+
+
 def patches(run_id: str, level: int) -> np.ndarray:
     """What each code looks like, uint8 (n_codes, h, w): the mean of what held-out data come back as
     where they use it, cut out with the cells around; of a dead code what it decodes to in the
-    middle of an otherwise usual map. Of a map of 1 × 1 simply what each decodes to."""
+    middle of an otherwise usual map. Where codes have no place of their own (``is_local``), the
+    whole picture that each decodes to there."""
     return _patches(run_id, runs.stamp(run_id), level)
 
 
@@ -201,19 +209,21 @@ def _patches(run_id: str, stamp: int, level: int) -> np.ndarray:
         middle = empty.shape[-1] // 2
         maps = np.repeat(empty[None], len(idle), axis=0)
         maps[:, level, middle, middle] = idle
-        side = empty.shape[-1]
-        found[idle] = [cut(p, side, middle, middle) for p in decode(run_id, maps)]
+        pictures = decode(run_id, maps)
+        if is_local(run(run_id).config):
+            pictures = [cut(p, empty.shape[-1], middle, middle) for p in pictures]
+        found[idle] = pictures
     return found
 
 
 def _mean_patches(run_id: str, level: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean patches of the codes that are used (n_codes, h, w), and which are; of a map of 1 × 1
-    none count as used."""
+    """Mean patches of the codes that are used (n_codes, h, w), and which are; where codes have no
+    place of their own none count as used."""
     of = judged(run_id, "held_out").codes.numpy()
     side, n_codes = of.shape[-1], model(run_id).n_codes
     back = decode(run_id, of)
     cell = back.shape[1] // side
-    if side == 1:
+    if not is_local(run(run_id).config):
         return np.zeros((n_codes, *back.shape[1:]), np.uint8), np.zeros(n_codes, bool)
     margin = AROUND * cell
     padded = np.pad(back, ((0, 0), (margin, margin), (margin, margin)))
@@ -229,13 +239,11 @@ def _mean_patches(run_id: str, level: int) -> tuple[np.ndarray, np.ndarray]:
     return mean.round().astype(np.uint8), counts > 0
 
 
-def cut(picture: np.ndarray, side: int, row: int, column: int) -> np.ndarray:
-    """The part of a picture (h, w) under a cell of its map, with the cells around it; black beyond
-    the edge."""
-    if side == 1:
-        return picture
+def cut(picture: np.ndarray, side: int, row: int, column: int, around: int = AROUND) -> np.ndarray:
+    """The part of a picture (h, w) under a cell of its map, with so many cells around it; black
+    beyond the edge."""
     cell = picture.shape[0] // side
-    margin = AROUND * cell
+    margin = around * cell
     size = cell + 2 * margin
     padded = np.pad(picture, margin)
     return padded[row * cell : row * cell + size, column * cell : column * cell + size]

@@ -20,8 +20,8 @@ from vae.train import choose_device
 SPEED = 4e10
 #: Seconds that a flow adds to a step, whatever its size: many small operations.
 FLOW_STEP = 4e-3
-#: Operations of one epoch of the prior over codes, per code and datum: about six a parameter.
-PRIOR_FLOPS = 6 * 120_000
+#: Seconds that a step adds, whatever its size, of a VQ-VAE and of the prior over its codes.
+VQ_STEP, PRIOR_STEP = 3e-3, 12e-3
 
 
 def ask() -> RunConfig | None:
@@ -40,7 +40,11 @@ def ask() -> RunConfig | None:
     else:
         n_train = N_TRAIN[config.dataset]
         seconds = config.epochs * n_train * flops_per_datum(config) / SPEED
-        seconds += config.prior_epochs * n_train * config.n_latents * PRIOR_FLOPS / SPEED
+        steps = n_train / config.batch_size
+        if config.is_vq:
+            of_prior = 6 * (100_000 + 128 * config.n_codes) * config.n_latents
+            seconds += config.epochs * steps * VQ_STEP
+            seconds += config.prior_epochs * (n_train * of_prior / SPEED + steps * PRIOR_STEP)
         if config.family == "flow":
             seconds += config.epochs * n_train / config.batch_size * FLOW_STEP
         st.caption(

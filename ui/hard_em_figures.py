@@ -271,8 +271,8 @@ def _controls(figure: go.Figure, steps: int) -> None:
         sliders=[
             {
                 "active": 0,
-                "x": 0.3,
-                "len": 0.7,
+                "x": 0.42,
+                "len": 0.58,
                 "y": 1,
                 "yanchor": "bottom",
                 "pad": {"b": 52, "t": 0},

@@ -66,17 +66,19 @@ def of_codes(records: histories.Records, by: dict[str, str]) -> None:
         lines = histories.by_split(records, "batch_perplexity", by["x"])
         histories.chart("batch-perplexity", lines, y_title="codes", y_floor=0, **by)
         widgets.look_for(
-            "The same over one batch at a time, then averaged: below the first curve, since a few "
-            "images need fewer kinds of patches than many do."
+            "The same over one batch at a time, then averaged: usually below the first curve, "
+            "since "
+            "a few images need fewer kinds of patches than many do."
         )
     with right:
         st.subheader("Commitment")
         lines = histories.by_split(records, "commitment", by["x"])
         histories.chart("commitment", lines, y_title="squared distance", y_floor=0, **by)
         widgets.look_for(
-            "Squared distance from the encoder's answers to their codes, summed over an image: "
-            "what quantising throws away. Weighted by β of the configuration, it is part of the "
-            "loss (van den Oord et al. 2017, eq. 3); by loss, the codebook term is the same number."
+            "Squared distance from what is quantised to its code, summed over an image and over "
+            "levels; an FSQ lattice has no such term, and 0 stands here. Weighted by the "
+            "commitment β, it is part of the loss (van den Oord et al. 2017, eq. 3, who average "
+            "over the latents); where the codebook learns by loss, its term is the same number."
         )
     with left:
         st.subheader("How far codes moved")
@@ -87,7 +89,11 @@ def of_codes(records: histories.Records, by: dict[str, str]) -> None:
         st.subheader("Codes revived")
         lines = histories.values(records, by["x"], lambda line: line["revived"])
         histories.chart("revived", lines, y_title="revivals so far", y_floor=0, **by)
-        widgets.look_for("Dead codes that were moved to where the encoder's answers are.")
+        widgets.look_for(
+            "How often a code that hardly anybody used was moved to where the encoder's answers "
+            "are; "
+            "one code may be moved many times."
+        )
 
 
 def schedule(records: histories.Records, by: dict[str, str]) -> None:

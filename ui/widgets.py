@@ -64,10 +64,11 @@ def pick_run(
         st.stop()
     asked, last = st.query_params.get("run"), st.session_state.get(f"last {kind}")
     picked = "run-picked" if kind == "VAE" else "codes-picked"
-    if asked in every and asked not in ids:
-        with notices:
-            _send_to_its_page(asked, kind_of(asked))
-    elif asked and asked not in ids:
+    if asked in every and asked not in ids:  # said until another run is chosen, or the page left
+        st.session_state["sent-away"] = asked
+    elif asked is None:
+        st.session_state.pop("sent-away", None)
+    elif asked not in ids:
         notices.warning(
             f"There is no run “{plain(asked)}”: it was deleted, or the link is wrong. "
             "Another is shown instead."
@@ -78,6 +79,11 @@ def pick_run(
         st.session_state[picked] = last if last in ids else ids[0]
     run_id = st.selectbox("Run", ids, key=picked, format_func=title)
     st.session_state[f"last {kind}"] = st.query_params["run"] = run_id
+    if (other := st.session_state.get("sent-away")) and (asked in (other, run_id)):
+        with notices:
+            _send_to_its_page(other, kind_of(other))
+    else:
+        st.session_state.pop("sent-away", None)
     try:
         run = load(run_id)
         cache.label_names(run_id)  # its data are here

@@ -12,6 +12,10 @@ from torch.nn import functional
 WIDTH, BLOCKS, HEADS = 64, 2, 4
 
 
+#: Keys and values (B, heads, m, width of a head) of places that were seen; at first none.
+Seen = list[Tensor]
+
+
 class UniformPrior(nn.Module):
     r"""Every code map equally likely: :math:`\log p(k) = -n \log n_\text{codes}`.
 
@@ -91,11 +95,14 @@ class CodePrior(UniformPrior):
 
     def logits(self, before: Tensor) -> Tensor:
         """Of each code that follows on codes (B, m) in line, the first included: (B, m + 1, n)."""
+        return self.head(self.norm(self.blocks(self._embedded(before))))
+
+    def _embedded(self, before: Tensor) -> Tensor:
+        """A mark for the beginning, then codes (B, m) in line, each with its place."""
         level = torch.arange(before.shape[1], device=before.device) % self.shape[0]
         tokens = self.tokens(before + level * self.n_codes)
         begin = self.begin.expand(len(before), 1, -1)
-        h = torch.cat((begin, tokens), 1) + self.places[: before.shape[1] + 1]
-        return self.head(self.norm(self.blocks(h)))
+        return torch.cat((begin, tokens), 1) + self.places[: before.shape[1] + 1]
 
     def in_line(self, codes: Tensor) -> Tensor:
         """Maps (B, L, H, W) as sequences (B, n): row by row, the levels of a place together."""
@@ -131,10 +138,15 @@ class CodePrior(UniformPrior):
         line = torch.empty(n, 0, dtype=torch.long, device=self.begin.device)
         if codes is not None:
             line = self.in_line(codes[None])[:, :given].expand(n, -1).to(line)
+        seen: list[Seen] = [[] for _ in self.blocks]  # what earlier places said, block by block
+        new = line.shape[1] + 1
         while line.shape[1] < self.n:
-            logits = self.logits(line)[:, -1] / temperature
+            h = self._embedded(line)[:, -new:]
+            for block, before in zip(self.blocks, seen, strict=True):
+                h = block(h, before)
+            logits = self.head(self.norm(h[:, -1])) / temperature
             drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator)
-            line = torch.cat((line, drawn), 1)
+            line, new = torch.cat((line, drawn), 1), 1
         return self.as_maps(line)
 
 
@@ -149,10 +161,14 @@ class Block(nn.Module):
             nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH)
         )
 
-    def forward(self, h: Tensor) -> Tensor:
-        """From (B, m, width) to the same."""
+    def forward(self, h: Tensor, before: Seen | None = None) -> Tensor:
+        """From (B, m, width) to the same; ``before`` keeps keys and values for what comes after."""
         B, m, _ = h.shape
         q, k, v = self.qkv(self.first(h)).view(B, m, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        if before:  # one place that follows on those seen, and sees all of them
+            k, v = (torch.cat(pair, 2) for pair in zip(before, (k, v), strict=True))
+        if before is not None:
+            before[:] = k, v
+        seen = functional.scaled_dot_product_attention(q, k, v, is_causal=m > 1)
         h = h + self.out(seen.transpose(1, 2).reshape(B, m, -1))
         return h + self.mlp(self.second(h))

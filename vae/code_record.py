@@ -13,6 +13,8 @@ from vae.vqvae import VQVAE
 
 #: Data that are encoded at once.
 ROWS = 500
+#: Logits of the prior over codes that are in memory at once.
+N_LOGITS = 2**24
 
 
 class Spending(NamedTuple):
@@ -62,13 +64,12 @@ class Judged(NamedTuple):
 
 
 @torch.no_grad()
-def judge(model: VQVAE, x: Tensor, rows: int = ROWS) -> Judged:
+def judge(model: VQVAE, x: Tensor) -> Judged:
     """The bound of every datum, and the codes it is given.
 
     Arguments:
         model: The model; it is not changed.
         x: Data, with shape (N, *event).
-        rows: Data encoded at once.
 
     Returns:
         See ``Judged``; float64, except the codes.
@@ -80,6 +81,7 @@ def judge(model: VQVAE, x: Tensor, rows: int = ROWS) -> Judged:
         tensor([4.8520, 4.8520, 4.8520], dtype=torch.float64)
     """
     found = []
+    rows = min(ROWS, max(1, N_LOGITS // (model.n_latents * model.n_codes)))
     for part in x.split(rows):
         q = model.quantise(part)
         codes = q.code_indices.movedim(0, 1)

@@ -256,6 +256,11 @@ class RunConfig(BaseModel):
                 f"there are more codes ({self.n_codes:,}) than vectors to share them among: "
                 f"{self.dataset} trains with {n:,} of them; make n_codes smaller"
             )
+        if len(self.shape) == 3 and self.map_side > self.shape[-1]:
+            raise ValueError(
+                f"a map of {self.map_side} codes a side is larger than an image of "
+                f"{self.shape[-1]} pixels a side: make map_side smaller"
+            )
         if self.body == "conv" and self.map_side not in halvings(self.shape[-1])[1:]:
             sides = ", ".join(map(str, reversed(halvings(self.shape[-1])[1:])))
             raise ValueError(
@@ -266,6 +271,8 @@ class RunConfig(BaseModel):
 
     def _lattice_fits(self) -> None:
         n = math.prod(self.fsq_levels)
+        if len(self.fsq_levels) == 1:
+            raise ValueError("a lattice of one dimension is a ladder: give fsq_levels two or more")
         if not self.fsq_levels or (self.latent_dim, self.n_codes) != (len(self.fsq_levels), n):
             raise ValueError(
                 "an FSQ lattice has one dimension for each of fsq_levels, and as many codes as "

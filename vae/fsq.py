@@ -62,7 +62,8 @@ class FiniteScalarQuantizer(nn.Module):
         """Quantises vectors (*, D); both squared distances are 0, for nothing is pulled."""
         inside = self.bounded(z)
         rounded = torch.round(inside.detach() * self.width)
-        chosen = ((rounded + self.width).long() * self.strides).sum(-1)
+        whole = torch.nan_to_num(rounded + self.width).long()  # a loss that diverged is said later
+        chosen = (whole * self.strides).sum(-1).clamp(0, self.codebook.shape[1] - 1)
         quantised = inside + (rounded / self.width - inside).detach()
         usage = torch.bincount(chosen.flatten(), minlength=self.codebook.shape[1])
         nothing = torch.zeros_like(chosen, dtype=z.dtype)

@@ -252,7 +252,7 @@ def _train(run_id: str) -> Outcome:
 
     report(trainer, durable=True)
     if not resumed:
-        if config.is_vq and config.kmeans_init and config.quantiser == "vq":
+        if config.is_vq and config.quantiser == "vq":
             initialise(trainer.model, sets["train"], config)
         runs.forget_metrics_after(run_id, -1)
         recorder.record(run_id, trainer, sets, labels, rate=0.0)

@@ -17,6 +17,9 @@ from vae.likelihoods import likelihood
 from vae.nn import map_decoder, map_encoder, mlp_decoder, mlp_encoder
 from vae.vq import Quantised, VectorQuantizer
 
+#: Numbers that are compared with all codes at once, of all data together: 64 MB.
+N_AT_ONCE = 2**24
+
 
 class Bound(NamedTuple):
     """Of each of B data, in nats: distortion −log p(x given codes), and rate −log p(codes) under
@@ -138,7 +141,8 @@ class VQVAE(nn.Module):
             >>> (model.log_evidence(x) >= model.bound(x).elbo).all()
             tensor(True)
         """
-        return self.log_joint(x).logsumexp(-1)
+        rows = max(1, N_AT_ONCE // (self.n_codes * math.prod(self.shape)))
+        return torch.cat([self.log_joint(part).logsumexp(-1) for part in x.split(rows)])
 
     def log_joint(self, x: Tensor) -> Tensor:
         """log p(x, k) of data (B, *event) with each code of a 1 × 1 map: (B, n_codes), in nats.
@@ -260,8 +264,14 @@ def flops_per_datum(config: RunConfig) -> int:
 
 
 def initialise(model: VQVAE, x: Tensor, config: RunConfig) -> None:
-    """Starts the codebook by k-means among the encoder's answers for data (N, *event)."""
+    """Starts the codebook by k-means among the encoder's answers for data (N, *event), if that is
+    asked for, and its averages at an even share of a batch."""
+    batch = config.batch_size * model.side**2
+    if not config.kmeans_init:
+        model.quantiser.uses.fill_(batch / model.n_codes)
+        model.quantiser.sums.copy_(model.quantiser.vectors.detach() * batch / model.n_codes)
+        return
     with torch.no_grad():
         z = torch.cat([model.latents(part).flatten(0, 2) for part in x.split(256)])
-    model.quantiser.start(z, config.seed, config.batch_size * model.side**2)
+    model.quantiser.start(z, config.seed, batch)
     model.before.copy_(model.quantiser.codebook.detach())

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.pages.opening import PAGES, open_page, plane_data, texts
 from ui import code_samples, codes
+from ui.codebook import levels
 from vae import runs
 from vae.config import RunConfig
 from vae.train import train
@@ -72,6 +73,31 @@ def test_the_code_map_is_that_of_the_image_asked_for(coded: dict[int, str]) -> N
     assert "image, any other map" not in texts(app) and "Hover a cell" in texts(app)
 
 
+def test_an_image_that_is_not_there_is_said(coded: dict[int, str]) -> None:
+    assert "There is no image 99999" in texts(open_section(coded[1], "Code map", image="99999"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dataset": "gaussian-mixture", "likelihood": "gaussian", "binarisation": "none"},
+        {"quantiser": "fsq", "fsq_levels": (5, 4), "n_codes": 20, "map_side": 2},
+        {"quantiser": "fsq", "fsq_levels": (4, 3, 3), "n_codes": 36, "latent_dim": 3},
+        {"cosine": True, "latent_dim": 3, "map_side": 2},
+        {"codebook": "loss", "levels": 2},
+        {"body": "conv", "hidden": (4, 8, 8), "map_side": 4},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+def test_every_kind_of_codes_opens_in_every_section(changes: dict[str, object]) -> None:
+    base = {"model": "vq-vae", "dataset": "digits", "hidden": (8,), "n_codes": 16, "map_side": 1}
+    config = RunConfig(**{**base, "epochs": 1, "prior_epochs": 1, **changes})
+    run_id = runs.create(config)
+    train(run_id)
+    for section in ("Codebook", "Code map", "Usage", "Samples", "Levels"):
+        open_section(run_id, section, code="3", replay="true")
+
+
 def test_usage_says_what_codes_cost(coded: dict[int, str]) -> None:
     app = open_section(coded[1], "Usage")
     assert "A code out of 16 costs 4.00 bits" in texts(app)
@@ -108,7 +134,9 @@ def test_without_a_prior_uniform_codes_alone_are_offered(coded: dict[int, str]) 
 
 def test_levels_add_up(coded: dict[int, str]) -> None:
     app = open_section(coded[2], "Levels")
-    assert "Each level sharpens" in texts(app) and app.get("plotly_chart")
+    assert "Each level adds" in texts(app) and app.get("plotly_chart")
+    distortion, _ = levels._distortions(codes.run(coded[2]))
+    assert f"falls by {distortion[0] - distortion[1]:.1f} nats" in texts(app)
     assert "one level of codes" in texts(open_section(coded[1], "Levels"))
 
 

@@ -14,7 +14,7 @@ from vae.presets import PRESETS
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted(PAGES.glob("*.py"))])
-def test_every_page_opens_with_a_question_for_a_title(name, trained):
+def test_every_page_opens_with_a_question_for_a_title(name, trained, coded):
     app = open_page(name)
     assert app.title[0].value.endswith("?")
     assert "What to look for" in texts(app) or name == "overview"

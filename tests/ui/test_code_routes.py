@@ -49,8 +49,8 @@ def test_distances_are_least_at_the_codes_that_were_chosen(client, coded):
 def test_the_palette_is_a_square_of_patches(client, coded):
     answer = client.get("/api/vq/palette", params={"run": coded[2], "level": 1})
     tiles = codes.patches(coded[2], 1)
-    assert tiles.shape == (16, 12, 12)  # a cell of 4 pixels with the cells around it
-    assert np.array_equal(picture(answer.content)[12:24, :12], tiles[4])
+    assert tiles.shape == (16, 8, 8)  # a fully connected decoder: whole pictures
+    assert np.array_equal(picture(answer.content)[8:16, :8], tiles[4])
 
 
 def test_points_lie_where_the_encoder_puts_them(client, coded):

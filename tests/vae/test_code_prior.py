@@ -149,3 +149,17 @@ def test_gradients_reach_every_weight():
     prior.log_prob(torch.randint(3, (50, 2, 2, 2))).mean().backward()
     for name, weight in prior.named_parameters():
         assert weight.grad.isfinite().all() and weight.grad.abs().sum() > 0, name
+
+
+def test_drawing_code_by_code_agrees_with_the_whole_sequence() -> None:
+    """What is kept of earlier places gives the logits that all of them together give."""
+    torch.manual_seed(0)
+    prior = CodePrior((2, 2, 2), 5)
+    torch.nn.init.normal_(prior.head.weight)
+    drawn = prior.sample(64, torch.Generator().manual_seed(3))
+    line, generator = prior.in_line(drawn), torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for i in range(prior.n):
+            logits = prior.logits(line[:, :i])[:, -1]
+            expected = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+            assert torch.equal(line[:, i], expected)

@@ -321,7 +321,7 @@ def test_a_vae_has_no_codes_to_set(field):
 
 
 def test_a_vq_vae_beyond_all_bounds_is_refused_before_it_is_built():
-    config = tiny(hidden=(8_192, 8_192), latent_dim=64, map_side=14)
+    config = tiny(hidden=(8_192, 8_192), latent_dim=64, map_side=8)
     with pytest.raises(ConfigError, match="make the hidden sizes smaller"):
         refuse_absurd(config)
 

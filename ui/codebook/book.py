@@ -76,21 +76,36 @@ def _pick(run: Run) -> None:
 
 def _hint(run: Run, replayed: bool) -> str:
     """What the plane shows."""
+    config = run.config
+    if replayed and config.quantiser == "fsq":
+        return "Press Play: the lattice stands still, and the encoder's answers spread over it."
     if replayed:
+        begin = (
+            "Codes begin among the answers of the untrained encoder, by k-means"
+            if config.kmeans_init
+            else "Codes begin in a heap at the middle"
+        )
+        end = ", and dead ones jump to where answers are" if config.revival else ""
         return (
-            "Press Play. At first the encoder's answers are one heap and most codes stand idle; as "
-            "the heap spreads, codes follow the answers that chose them, and dead ones jump to "
-            "where answers are."
+            f"Press Play. {begin}; as the answers spread, codes follow those that chose them{end}. "
+            "What stands beneath the plane is of the last epoch."
         )
     if code_plane.cells(run.config):
         return (
             "Each cell belongs to the code inside it: every encoder output (small dot) in the cell "
-            "is replaced by that code. The larger a code, the more data use it; crosses are dead. "
-            "Cells are small where data crowd: codes are spent where they save most."
+            "is replaced by that code. The larger a code, the more data use it; a cross is one "
+            "that none of these data use. "
+            + (
+                "All cells are alike: the lattice does not move to where data are."
+                if config.quantiser == "fsq"
+                else "Cells are small where data crowd: codes are spent where they save most."
+            )
         )
     return (
         "The plane in which the codes spread most; other dimensions are not seen, so codes that "
-        "overlap here may lie far apart. The larger a code, the more data use it; crosses are dead."
+        "overlap here may lie far apart. The larger a code, the more data use it; a cross is one "
+        "that "
+        "none of these data use."
     )
 
 
@@ -102,8 +117,8 @@ def _about(run: Run, level: int, code: int) -> None:
     st.subheader(f"Code {code}")
     if counts[code] == 0:
         st.warning(
-            f"Code {code} is dead: none of {n:,} held-out latents chose it. It still decodes to "
-            "something, which no datum needs."
+            f"Code {code} is dead, as far as these data tell: none of {n:,} held-out latents chose "
+            "it. It still decodes to something."
         )
     else:
         st.markdown(
@@ -121,20 +136,31 @@ def _about(run: Run, level: int, code: int) -> None:
 def _drawn(run: Run, level: int, code: int, side: int) -> None:
     """What it decodes to, place by place."""
     st.markdown("**What it decodes to**")
+    others = " The other levels name their most frequent codes." * (run.config.levels > 1)
     if side == 1:
         picture = figures.enlarge(codes.filled(run.id, level, code), 224)
         st.image(picture, width=224, alt=f"The picture that code {code} decodes to")
-        st.caption("One code says the whole image, so this picture is all that it can say.")
+        whole = "One code says the whole image, so this picture is all that it can say."
+        st.caption(others.strip() or whole)
         return
     pictures = codes.everywhere(run.id, level, code)
-    tiles = np.stack([codes.cut(p, side, i // side, i % side) for i, p in enumerate(pictures)])
+    local = codes.is_local(run.config)
+    if local:
+        pictures = [codes.cut(p, side, *divmod(i, side), around=0) for i, p in enumerate(pictures)]
+    tiles = np.stack(pictures)
     sheet = latent.mosaic(tiles.reshape(side, side, *tiles.shape[1:]), 1)
     alt = f"Code {code} decoded at each place of the map"
     st.image(figures.enlarge(sheet, 440), width="stretch", alt=alt)
     st.caption(
-        "At each place of the map in turn, all other places as they are in most images: the cell "
-        "and the eight around it. The same code can draw different things in different places, "
-        "since the decoder sees its neighbours."
+        (
+            "Each cell as it comes out when this code stands there, all other places as they are "
+            "most often. The same code can draw different things in different places, since the "
+            "decoder sees its neighbours."
+            if local
+            else "The whole image when this code stands at each place of the map in turn, all "
+            "other places as they are most often: a fully connected decoder may change any pixel."
+        )
+        + others
     )
     filled = figures.enlarge(codes.filled(run.id, level, code), 168)
     st.image(filled, width=168, alt=f"A map that names code {code} everywhere, decoded")
@@ -143,17 +169,19 @@ def _drawn(run: Run, level: int, code: int, side: int) -> None:
 
 def _used(run: Run, level: int, code: int, side: int) -> None:
     """The data that use it."""
-    st.markdown("**Data that use it**" if side == 1 else "**Patches of data that use it**")
+    patches = codes.is_local(run.config)
+    st.markdown("**Patches of data that use it**" if patches else "**Data that use it**")
     users = codes.users(run.id, "held_out", level, code, N_USERS)
     if not users:
         st.caption("None.")
         return
     pictures = cache.thumbnails(run.id, "held_out", [index for index, _, _ in users])
-    tiles = [codes.cut(p, side, r, c) for p, (_, r, c) in zip(pictures, users, strict=True)]
-    strips.strip(tiles, [f"{index}" for index, _, _ in users], side=4.2)
+    if patches:
+        pictures = [codes.cut(p, side, r, c) for p, (_, r, c) in zip(pictures, users, strict=True)]
+    strips.strip(pictures, [f"{index}" for index, _, _ in users], side=4.2)
     st.caption(
         "Held-out images by their number, spread over all that use it."
-        if side == 1
+        if not patches
         else "Each is the middle cell with the eight around it, cut out of a held-out image, whose "
         "number stands below."
     )

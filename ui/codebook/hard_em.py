@@ -171,7 +171,7 @@ def _race(asked: Settings) -> Race:
     for _ in range(STEPS):
         batch = x if size == asked.n else x[random.choice(asked.n, size, replace=False)]
         means.append(hard_em.kmeans_step(means[-1], x)[0])
-        codes.append(hard_em.vq_step(codes[-1], batch, asked.decay)[0])
+        codes.append(hard_em.vq_step(codes[-1], batch, asked.decay, 0.0)[0])
         after, _ = mixture.em_step(
             mixtures[-1], x, learn_weights=asked.learn, learn_variance=asked.learn
         )
@@ -220,8 +220,8 @@ def _warn(asked: Settings, race: Race) -> None:
     if asked.kind == "same" and asked.k > 1:
         st.warning(
             f"All {asked.k} centres start in one place: with one-hot q the first of them takes "
-            "every point and the others stay empty for ever, and with soft q all of them get equal "
-            "shares and move as one."
+            "every point, and under k-means the others stay empty for ever; with soft q all of "
+            "them get equal shares and move as one."
         )
         return
     counts = zip(("k-means", "VQ"), race.empty, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -45,11 +46,11 @@ def show(run: Run) -> None:
         f"{name}: {widgets.nats(b, e)}" for name, b, e in zip(names, bounds, errors, strict=True)
     )
     widgets.look_for(
-        "Each level sharpens what those before left blurred, and costs as much as the one before: "
-        "the distortion falls less and less, the rate rises by the same step. The model was "
-        "trained with all its levels; the decoder was never shown fewer. Bounds on log p(x), in "
-        f"nats, with a uniform prior over the levels kept: {said} (held-out, ± one standard error "
-        "over the data)."
+        "Each level adds what those before left over, and costs as much as the one before. Here "
+        f"the distortion falls by {_steps(distortion)} nats with each further level, while each "
+        f"costs {per_level:.1f} nats to name. {_worth(bounds)} The model was trained with all its "
+        "levels; the decoder was never shown fewer. Bounds on log p(x) in nats, with a uniform "
+        f"prior over the levels kept: {said} (held-out, ± one standard error over the data)."
     )
     widgets.explain(
         r"r_1 = z, \quad k_l = \arg\min_j |r_l - e^{(l)}_j|^2, \quad "
@@ -57,6 +58,23 @@ def show(run: Run) -> None:
         "With n codes a level, L levels tell nᴸ vectors apart, with L·n vectors in store.",
         "Lee et al. 2022, Autoregressive Image Generation using Residual Quantization, section 3.1",
     )
+
+
+def _steps(distortion: list[float]) -> str:
+    """By how much each further level lowers it."""
+    falls = [a - b for a, b in itertools.pairwise(distortion)]
+    return " and ".join(f"{fall:.1f}" for fall in falls)
+
+
+def _worth(bounds: list[float]) -> str:
+    """Whether what further levels save is worth their price."""
+    if all(b < a for a, b in itertools.pairwise(bounds)):
+        return (
+            "**So the bound gets worse with every level**: as long as all codes are equally "
+            "likely, a level is dearer than the pixels it mends. A learned prior would make the "
+            "later ones cheaper."
+        )
+    return "The bound is best with as many levels as save more than they cost."
 
 
 def _where_to_see_it(run: Run) -> None:

@@ -65,10 +65,11 @@ def show(run: Run) -> None:
     bound = -(found.distortion + found.rate)
     widgets.look_for(
         "Hover a cell: how far its vector is from every code; the nearest was chosen. Click it and "
-        "choose another: only the pixels near the cell change, for a code speaks of its place and "
-        f"a little beyond. With the encoder's own codes the bound is {widgets.nats(bound)} nats "
+        f"choose another: {_reach(run)}. With the encoder's own codes the bound is "
+        f"{widgets.nats(bound)} nats "
         "for this image; any other map gives a bound as well, and now and then a better one, for "
-        "the encoder takes the nearest code and not the one that decodes best."
+        "the encoder takes the nearest code and not the one that decodes best. Codes of another "
+        "image can cost thousands of nats: pixels that they call almost impossible."
     )
     if n > 1 and run.config.map_side > 1:
         st.caption(
@@ -85,8 +86,23 @@ def show(run: Run) -> None:
     )
 
 
+def _reach(run: Run) -> str:
+    """What one code changes."""
+    if run.config.n_latents == 1:
+        return "the whole image changes, for this one code says all of it"
+    if codes.is_local(run.config):
+        return (
+            "mostly the pixels near the cell change, for a code speaks of its place and a little "
+            "beyond"
+        )
+    return "any pixel may change, for a fully connected decoder gives a cell no place of its own"
+
+
 def _ask(where: object, label: str, key: str, n: int, default: int) -> int:
-    """Asks for one of the held-out images, by number."""
+    """Asks for one of the held-out images, by number; a link to one that is not there is said."""
+    asked = st.query_params.get(key, "")
+    if asked and not (asked.isdecimal() and int(asked) < n):
+        st.info(f"There is no image {widgets.plain(asked)}: they are numbered 0 to {n - 1}.")
     return where.number_input(
         label,
         0,

@@ -41,8 +41,9 @@ def show(run: Run) -> None:
             0.1,
             key="temperature",
             bind="query-params",
-            disabled=source == "uniform",
-            help="Divides the logits of the prior. Below 1 it prefers what is likely anyway, above "
+            disabled=not learned,
+            help="Of the learned prior, here and in the completions below. Divides its logits. "
+            "Below 1 it prefers what is likely anyway, above "
             "1 it dares more; only at 1 are these samples of the model.",
             width=280,
         )
@@ -70,7 +71,8 @@ def _hint(run: Run, source: Source, rates: np.ndarray, learned: bool) -> str:
         )
     if source == "uniform":
         text = (
-            f"Any of {run.config.n_codes}^{run.config.n_latents} maps is equally likely, and "
+            f"Each of ${run.config.n_codes}^{{{run.config.n_latents}}}$ maps is equally likely, "
+            "and "
             "hardly any of them is one that an image has: the pictures are patches that do not fit."
         )
         if learned:
@@ -81,8 +83,16 @@ def _hint(run: Run, source: Source, rates: np.ndarray, learned: bool) -> str:
         return text
     held_out = codes.judged(run.id, "held_out").rate.numpy()
     error = held_out.std(ddof=1) / len(held_out) ** 0.5
+    cold = st.session_state.get("temperature", 1.0)
+    varied = ""
+    if cold < 0.8:
+        varied = (
+            "**Cold draws are cheap to name, and alike**: what is likely anyway is drawn again and "
+            "again, and what is rare no more. "
+        )
     return (
-        "Strokes go on from patch to patch, for each code was drawn given those before it. Below "
+        f"{varied}Strokes go on from patch to patch, for each code was drawn given those before "
+        "it. Below "
         "each stands what its map costs to name; held-out images cost "
         f"{widgets.nats(held_out.mean(), error)} nats on average (± one standard error), a sample "
         f"here {widgets.nats(rates.mean())}."

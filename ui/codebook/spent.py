@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,23 @@ TRICKS = {
     "levels": "levels",
     "quantiser": "quantiser",
 }
+#: What the shipped runs on digits show.
+ABOUT_KIN = (
+    "All of them lose most codes at first, for the encoder's answers move away from where the "
+    "codes "
+    "began; then they differ. *digits-vq* has revival and a start by k-means; *bare* has neither, "
+    "and *loss* and *rotation* are bare but for the one thing they are named after. Without "
+    "revival a fifth of the 256 codes stay dead, whatever the start; learned by the gradient of "
+    "the "
+    "loss, more than half do; revival, or the rotation trick alone, keeps nearly all. Start by "
+    "k-means hardly matters here. And look at the bounds: they differ far less than the usage. "
+    "Codes that are used are not yet of use. "
+)
+#: What to say of a run without a second stage.
+NO_PRIOR = (
+    "This run has no learned prior: with *Then epochs of a prior over codes* in the sidebar, a "
+    "second stage of training finds out how far the codes of a map predict one another."
+)
 
 
 def show(run: Run) -> None:
@@ -38,8 +56,11 @@ def show(run: Run) -> None:
     )
     perplexity, dead = found.perplexity[level], int(found.dead[level])
     widgets.look_for(
-        f"Codes from the busiest to the idlest, over {n:,} held-out latents; the dashed line is an "
-        f"even share. **{len(counts) - dead} of {len(counts)} codes are used** at least once, and "
+        f"Codes from the busiest to the idlest, over {n:,} held-out latents "
+        f"({n // run.config.map_side**2:,} data × {run.config.map_side**2} places); the dashed "
+        "line "
+        f"is an even share. **{len(counts) - dead} of {len(counts)} codes are used** at least "
+        "once, and "
         f"the perplexity is **{perplexity:.1f}**: so many codes, used evenly, would be as hard to "
         "guess."
     )
@@ -63,17 +84,10 @@ def _costs(run: Run) -> None:
     widgets.chart(code_figures.cost_bars(bars), key="costs", alt="Bits a code, three ways")
     text = (
         f"A code out of {config.n_codes} costs {even:.2f} bits if all are equally likely. Counting "
-        f"how often each is used brings that to {entropy:.2f}: the effective bits, log₂ of the "
-        "perplexity. "
+        f"how often each is used, on these very data, brings that to {entropy:.2f}: the effective "
+        "bits, log₂ of the perplexity. "
     )
-    text += (
-        f"Knowing the codes before it brings it to **{rate:.2f} ± {error:.2f}** bits (mean over "
-        f"{len(rates):,} held-out data ± one standard error): what a map repeats need not be named."
-        if learned
-        else "This run has no learned prior: with *Then epochs of a prior over codes* in the "
-        "sidebar, a second stage of training finds out how far the codes of a map predict one "
-        "another."
-    )
+    text += _learned(run, rate, error, len(rates)) if learned else NO_PRIOR
     widgets.look_for(text)
     widgets.explain(
         r"H = -\sum_k \bar p_k \log \bar p_k, \qquad \text{perplexity} = e^{H}, \qquad "
@@ -85,20 +99,35 @@ def _costs(run: Run) -> None:
     )
 
 
+def _learned(run: Run, rate: float, error: float, n: int) -> str:
+    """What the learned prior asks for a code."""
+    cost = f"**{rate:.2f} ± {error:.2f}** bits (mean over {n:,} held-out data ± one standard error)"
+    if run.config.n_latents == 1:
+        return (
+            "The prior has learned from the training data how often each code comes; no code "
+            f"stands before another here. On held-out data it asks for {cost}."
+        )
+    return (
+        f"A prior that learned from the training data how codes follow on one another asks for "
+        f"{cost}: what a map repeats need not be named."
+    )
+
+
 def _has_prior(run: Run) -> bool:
     """Whether the second stage has begun."""
     return bool(run.config.prior_epochs) and run.epoch > run.config.epochs
 
 
 def _side_by_side(run: Run) -> None:
-    """The same model with one trick of training turned off, beside this one."""
+    """The same model with tricks of training turned off, beside this one."""
     st.subheader("What is each trick of training for?")
     ids = [i for i in runs.ids() if widgets.kind_of(i) == "VQ-VAE" and runs.metrics(i)]
-    digits = [i for i in ids if i.startswith("digits-vq") and runs.is_shipped(i)]
+    kin = [i for i in ids if i.startswith("digits-vq") and runs.is_shipped(i)]
+    kin = [i for i in kin if i != "digits-vq-residual"]  # its codebooks are of another size
     shown = st.multiselect(
         "Runs",
         ids,
-        default=digits if len(digits) > 1 else [run.id] if run.id in ids else ids[:1],
+        default=kin if len(kin) > 1 else [run.id] if run.id in ids else ids[:1],
         key="codebooks-compared",
         format_func=widgets.title,
     )
@@ -112,41 +141,42 @@ def _side_by_side(run: Run) -> None:
         st.info("Choose runs to compare.")
         return
     lines = {
-        run_id: (
-            [line["epoch"] for line in found],
-            [np.mean(line["held_out"]["perplexity"]) for line in found],
+        run_id.removeprefix("digits-vq-"): histories.until(
+            (
+                [line["epoch"] for line in found],
+                [float(np.mean(line["held_out"]["perplexity"])) for line in found],
+            ),
+            config.epochs,
         )
-        for run_id, (found, _) in records.items()
+        for run_id, (found, config) in records.items()
     }
-    lines = {name: histories.until(line, records[name][1].epochs) for name, line in lines.items()}
     histories.chart(
-        "perplexity-compared", lines, x="epoch", x_title="epoch", y_title="codes", y_floor=0
+        "perplexity-compared", lines, x="epoch", x_title="epoch", y_title="perplexity", y_floor=0
     )
-    table = pd.DataFrame([_row(name, *found) for name, found in records.items()])
-    st.dataframe(table, hide_index=True, width="stretch")
+    configs = [config for _, config in records.values()]
+    differ = [f for f in TRICKS if len({getattr(c, f) for c in configs}) > 1]
+    rows = [_row(name, differ, *found) for name, found in records.items()]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
     widgets.look_for(
-        "Perplexity on held-out data while the codebook learns. Where no dead code is revived and "
-        "the start is small and random, a few codes win everything: the decoder never sees the "
-        "others, and they never move. A start by k-means spreads them; revival brings back what "
-        "the moving encoder leaves behind. Compare the bound as well as the usage: codes that are "
-        "used are not yet used well. These are single runs with one seed."
+        "Perplexity on held-out data while the codebook learns; with several levels, their mean. "
+        + (ABOUT_KIN if set(kin) <= set(shown) and len(kin) > 1 else "")
+        + "Each is a single run with one seed; ± is one standard error over the data."
     )
 
 
-def _row(name: str, lines: list[dict], config: RunConfig) -> dict[str, object]:
-    """A run in one line: its tricks, and what came of it."""
-    last = lines[-1]["held_out"]
-    words = {True: "yes", False: "no"}
-    tricks = {
-        title: words.get(value, value) if isinstance(value, bool) else str(value)
-        for field, title in TRICKS.items()
-        for value in [getattr(config, field)]
-    }
-    return {
-        "run": name,
-        **tricks,
+def _row(
+    name: str, differ: list[str], lines: list[dict[str, Any]], config: RunConfig
+) -> dict[str, str]:
+    """A run in one line: its tricks, and what came of it when the codes were learned."""
+    learned = [line for line in lines if line["epoch"] <= config.epochs]
+    last, words = learned[-1]["held_out"], {True: "yes", False: "no"}
+    size = f"{config.levels} × {config.n_codes}" if config.levels > 1 else str(config.n_codes)
+    found = {"run": name.removeprefix("digits-vq-"), "codes": size}
+    for field in differ:
+        value = getattr(config, field)
+        found[TRICKS[field]] = words[value] if isinstance(value, bool) else str(value)
+    return found | {
         "perplexity": " + ".join(f"{p:.0f}" for p in last["perplexity"]),
-        "dead codes": " + ".join(str(d) for d in last["dead"]),
-        "distortion (nats)": f"{last['distortion']:.1f}",
-        "bound, uniform prior (nats)": widgets.nats(last["elbo_uniform"], last["elbo_se"]),
+        "dead": " + ".join(str(d) for d in last["dead"]),
+        "bound, uniform prior": widgets.nats(last["elbo_uniform"], last["elbo_se"]),
     }

@@ -45,17 +45,20 @@ def show(run: Run) -> None:
     row.metric(
         "Codes in use",
         f"{n * run.config.levels - dead} of {n * run.config.levels}",
-        help=f"Used at least once by the codes of {len(elbo):,} held-out data.",
+        help=f"Used at least once by the first {len(elbo):,} held-out data; others may use the "
+        "rest.",
     )
     row.metric(
         "Perplexity",
-        " + ".join(f"{p:.1f}" for p in spent.perplexity),
-        help="exp of the entropy of how often each code is used by these data; one number a level. "
-        f"It would be {n} if all codes were used evenly.",
+        f"{spent.perplexity.mean():.1f}" + " a level" * (run.config.levels > 1),
+        help="exp of the entropy of how often each code is used by these data: "
+        f"{', '.join(f'{p:.1f}' for p in spent.perplexity)}. It would be {n} if all codes were "
+        "used evenly.",
     )
     if run.config.n_latents == 1:
         _exact(run, mean, error)
-    if spent.perplexity.min() < max(1.5, COLLAPSED * n):
+    most = min(n, int(spent.counts[0].sum()))  # fewer latents than codes cannot use all
+    if spent.perplexity.min() < max(1.5, COLLAPSED * most):
         _offer_revival(run, float(spent.perplexity.min()))
 
 
@@ -86,14 +89,14 @@ def _offer_revival(run: Run, perplexity: float) -> None:
     )
     st.warning(
         f"This codebook has collapsed: it works like one of {perplexity:.1f} codes out of "
-        f"{config.n_codes}. Codes that nobody chooses never learn."
+        f"{config.n_codes}. "
         + (
-            " Train it longer, with fewer codes or another learning rate."
-            if config.revival and config.kmeans_init
-            else ""
+            "Train it longer, with fewer codes or another learning rate."
+            if config.quantiser == "fsq" or (config.revival and config.kmeans_init)
+            else "Codes that nobody chooses are never moved to where they are needed."
         )
     )
-    if config.revival and config.kmeans_init:
+    if config.quantiser == "fsq" or (config.revival and config.kmeans_init):
         return
     if st.button("Train it again with revival and a k-means start", key="revive"):
         try:
