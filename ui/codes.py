@@ -24,6 +24,8 @@ from vae.vqvae import VQVAE
 N_DATA = 2_000
 #: Pictures of a code at a place: its cell, and so many cells around it.
 AROUND = 1
+#: Mean patches are shown as bright as they can be, but for those that are all but black.
+FAINT = 32
 
 
 class Mapped(NamedTuple):
@@ -194,9 +196,9 @@ def is_local(config: RunConfig) -> bool:
 
 def patches(run_id: str, level: int) -> np.ndarray:
     """What each code looks like, uint8 (n_codes, h, w): the mean of what held-out data come back as
-    where they use it, cut out with the cells around; of a dead code what it decodes to in the
-    middle of an otherwise usual map. Where codes have no place of their own (``is_local``), the
-    whole picture that each decodes to there."""
+    where they use it, as bright as can be, cut out with the cells around; of a dead code what it
+    decodes to in the middle of an otherwise usual map. Where codes have no place of their own
+    (``is_local``), the whole picture that each decodes to there."""
     return _patches(run_id, runs.stamp(run_id), level)
 
 
@@ -236,7 +238,8 @@ def _mean_patches(run_id: str, level: int) -> tuple[np.ndarray, np.ndarray]:
             np.add.at(total, here, part)
             np.add.at(counts, here, 1)
     mean = total / np.maximum(1, counts)[:, None, None]
-    return mean.round().astype(np.uint8), counts > 0
+    brightest = np.maximum(FAINT, mean.max((1, 2), keepdims=True))
+    return (255 * mean / brightest).round().astype(np.uint8), counts > 0
 
 
 def cut(picture: np.ndarray, side: int, row: int, column: int, around: int = AROUND) -> np.ndarray:
