@@ -53,16 +53,20 @@ def look() -> None:
 
 st.fragment(look)()
 
-widgets.explain(
-    r"\begin{aligned} z &= \mathrm{enc}(x), \quad k = \arg\min_j |z - e_j|^2, \quad z_q = e_k \\ "
-    r"\mathcal{L} &= -\log p(x \mid z_q) + |\mathrm{sg}[z] - e|^2 "
-    r"+ \beta\, |z - \mathrm{sg}[e]|^2 \end{aligned}",
-    "sg stops the gradient. The choice of a code has no gradient, so that of $z_q$ is handed to z "
-    "as it is (straight through), or turned and scaled along (rotation trick). Codes follow the "
-    "vectors that chose them, by the second term or as moving averages; the third keeps the "
-    "encoder near its codes.",
-    "van den Oord, Vinyals & Kavukcuoglu 2017, eq. 1 to 3; Fifty et al. 2024 for the rotation",
-)
+if section in ("Codebook", "Code map"):
+    widgets.explain(
+        r"\begin{aligned} z &= \mathrm{enc}(x), \quad k = \arg\min_j |z - e_j|^2, "
+        r"\quad z_q = e_k \\ "
+        r"\mathcal{L} &= -\log p(x \mid z_q) + |\mathrm{sg}[z] - e|^2 "
+        r"+ \beta\, |z - \mathrm{sg}[e]|^2 \end{aligned}",
+        "sg stops the gradient. The choice of a code has no gradient, so that of $z_q$ is handed "
+        "to z "
+        "as it is (straight through), or turned and scaled along (rotation trick). Codes follow "
+        "the "
+        "vectors that chose them, by the second term or as moving averages; the third keeps the "
+        "encoder near its codes.",
+        "van den Oord, Vinyals & Kavukcuoglu 2017, eq. 1 to 3; Fifty et al. 2024 for the rotation",
+    )
 widgets.show_source(vq.VectorQuantizer.forward, vq.VectorQuantizer.learn, vqvae.VQVAE.objective)
 widgets.link("training", "Next: the curves of a codebook that learns")
 widgets.link("latent_space", "Or: latents that are numbers")

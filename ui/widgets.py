@@ -167,16 +167,17 @@ def states(ids: list[str] | None = None) -> dict[str, State]:
 
 def epoch_of(run_id: str, status: Status) -> str:
     """How far a training is: the epoch, and whether the prior over codes has its turn."""
+    whole = f"epoch {status.epoch} of {status.epochs}"
     try:
         config = runs.read_config(run_id)
     except RunError:
-        return f"epoch {status.epoch}/{status.epochs}"
+        return whole
     if not config.prior_epochs:
-        return f"epoch {status.epoch}/{status.epochs}"
+        return whole
     if status.epoch < config.epochs:
-        return f"stage 1 of 2, codes: epoch {status.epoch}/{config.epochs}"
+        return f"stage 1 of 2, codes: epoch {status.epoch} of {config.epochs}"
     done = status.epoch - config.epochs
-    return f"stage 2 of 2, prior over codes: epoch {done}/{config.prior_epochs}"
+    return f"stage 2 of 2, prior over codes: epoch {done} of {config.prior_epochs}"
 
 
 def link(page: str, label: str, **query: str) -> None:

@@ -104,7 +104,7 @@ def list_runs(*, as_json: bool) -> int:
     for row in rows:
         elbo = "" if row["elbo"] is None else f"{row['elbo']:.2f} ± {row['standard_error']:.2f}"
         epoch = f"{row['epoch']}/{row['epochs']}"
-        latent_dim = str(row["latent_dim"] or "")
+        latent_dim = f"{row['n_codes']} codes" if row["n_codes"] else str(row["latent_dim"] or "")
         table.append((row["run"], row["state"], epoch, row["dataset"] or "", latent_dim, elbo))
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
@@ -117,9 +117,11 @@ def _about(run_id: str) -> dict[str, Any]:
     state, reason, epoch, epochs, *_ = runs.status(run_id)
     about = {"run": run_id, "name": "", "state": state, "reason": reason}
     about |= {"epoch": epoch, "epochs": epochs, "dataset": None, "latent_dim": None}
+    about["n_codes"] = None  # of a VQ-VAE only
     try:
         config = runs.read_config(run_id)
         about |= {"name": config.name, "dataset": config.dataset, "latent_dim": config.latent_dim}
+        about["n_codes"] = config.n_codes if config.is_vq else None
     except RunError as error:
         about["reason"] = str(error)
     last = [record["held_out"] for record in runs.metrics(run_id)[-1:]]

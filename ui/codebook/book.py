@@ -147,10 +147,10 @@ def _drawn(run: Run, level: int, code: int, side: int) -> None:
     local = codes.is_local(run.config)
     if local:
         pictures = [codes.cut(p, side, *divmod(i, side), around=0) for i, p in enumerate(pictures)]
-    tiles = np.stack(pictures)
-    sheet = latent.mosaic(tiles.reshape(side, side, *tiles.shape[1:]), 1)
+    tiles = np.stack([figures.enlarge(picture, 440 // side) for picture in pictures])
+    sheet = latent.mosaic(tiles.reshape(side, side, *tiles.shape[1:]), 2)
     alt = f"Code {code} decoded at each place of the map"
-    st.image(figures.enlarge(sheet, 440), width="stretch", alt=alt)
+    st.image(sheet, width="stretch", alt=alt)
     st.caption(
         (
             "Each cell as it comes out when this code stands there, all other places as they are "

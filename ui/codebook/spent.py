@@ -64,8 +64,31 @@ def show(run: Run) -> None:
         f"the perplexity is **{perplexity:.1f}**: so many codes, used evenly, would be as hard to "
         "guess."
     )
+    _over_training(run)
     _costs(run)
     _side_by_side(run)
+
+
+def _over_training(run: Run) -> None:
+    """How the use of the codebook came about."""
+    lines = [line for line in runs.metrics(run.id) if line["epoch"] <= run.config.epochs]
+    if len(lines) < 2:
+        return
+    st.subheader("How did that come about?")
+    left, right = st.columns(2)
+    by = {"x": "epoch", "x_title": "epoch"}
+    with left:
+        curves = histories.by_split({"perplexity": lines}, "perplexity", "epoch")
+        histories.chart("perplexity", curves, y_title="perplexity", y_floor=0, **by)
+    with right:
+        revived = histories.values({"revived": lines}, "epoch", lambda line: line["revived"])
+        histories.chart("revived", revived, y_title="revivals so far", y_floor=0, **by)
+    widgets.look_for(
+        "Left: perplexity over up to 2,000 data of each set; a dip is where the encoder's answers "
+        "moved away from the codes. Right: how often a code that hardly anybody used was moved to "
+        "where answers are"
+        + (", which brings the perplexity back." if run.config.revival else ": never, in this run.")
+    )
 
 
 def _costs(run: Run) -> None:
