@@ -276,7 +276,7 @@ def _controls(figure: go.Figure, steps: int) -> None:
                 "y": 1,
                 "yanchor": "bottom",
                 "pad": {"b": 52, "t": 0},
-                "currentvalue": {"prefix": "step ", "font": {"size": 19}, "xanchor": "left"},
+                "currentvalue": {"prefix": "step ", "font": {"size": 19}, "xanchor": "right"},
                 "font": {"size": 13},
                 "ticklen": 4,
                 "minorticklen": 0,
