@@ -42,6 +42,7 @@ def live() -> None:
         st.info("Waiting for the first evaluation: it is written before the first epoch.")
         return
     by = {"x": x, "x_title": {"seconds": "seconds of training"}.get(x, x)}
+    by["runs_shown"] = list(records)
     st.subheader("ELBO")
     histories.chart("elbo", histories.by_split(records, "elbo", x), y_title="nats", **by)
     widgets.look_for(

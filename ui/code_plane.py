@@ -140,6 +140,8 @@ def data(run_id: str, level: int, selected: int | None, *, replayed: bool) -> di
     }
     if replayed and (frames := _frames(run_id, level, where)):
         found["replay"] = {"key": f"{run_id} {level}", "frames": frames, "start": len(frames) - 1}
+        found |= {"backdrop": None, "decode": None}  # of the newest weights only
+        found["layers"] = {"points": True, "backdrop": False}
     return found
 
 

@@ -100,8 +100,11 @@ def _axis(name: str) -> dict[str, Any]:
     return {"type": "value", "name": name, "nameTextStyle": text, "axisLabel": text}
 
 
-def rate_bars(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Rate of each latent dimension, one group of bars a run, the busiest dimension first.
+def rate_bars(
+    rates: Mapping[str, Sequence[float]], runs_shown: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Rate of each latent dimension, one group of bars a run, the busiest dimension first; a run's
+    colour is that of its place among ``runs_shown``, if they are given.
 
     Example:
         >>> rate_bars({"run": [0.1, 3.0]})["series"][0]["data"]
@@ -111,15 +114,16 @@ def rate_bars(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     first = next(iter(rates.values()), [])
     order = [int(d) for d in np.argsort(first)[::-1]]
     single = len(rates) == 1
+    places = list(runs_shown) or list(rates)
     names = [f"z{d + 1}" for d in order] if single else [str(i + 1) for i in range(longest)]
     series = [
         {
             "name": name,
             "type": "bar",
             "data": [round(float(v), 3) for v in sorted(values, reverse=True)],
-            "itemStyle": {"color": COLOURS[i % len(COLOURS)]},
+            "itemStyle": {"color": COLOURS[places.index(name) % len(COLOURS)]},
         }
-        for i, (name, values) in enumerate(rates.items())
+        for name, values in rates.items()
     ]
     return {
         "animation": False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -141,10 +141,14 @@ def chart(
     x_title: str,
     y_title: str,
     y_floor: float | None = None,
+    runs_shown: Sequence[str] = (),
 ) -> None:
-    """Draws curves in place; one colour a run, training data dashed."""
+    """Draws curves in place; training data dashed, one colour a run, by its place among
+    ``runs_shown``: the same in every chart, also where some runs have no curve."""
     owners = {name: name.removesuffix(f", {_word(name)}") for name in lines}
     order = list(dict.fromkeys(owners.values()))
+    if set(order) <= set(runs_shown):
+        order = list(runs_shown)
     palette = figures.COLOURS
     option = figures.curves(
         lines,

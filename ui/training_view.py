@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from ui import figures, histories, widgets
 
 
-def of_vaes(records: histories.Records, by: dict[str, str]) -> None:
+def of_vaes(records: histories.Records, by: dict[str, Any]) -> None:
     """What is recorded of latents that are numbers."""
     left, right = st.columns(2)
     with left:
@@ -22,7 +24,7 @@ def of_vaes(records: histories.Records, by: dict[str, str]) -> None:
         st.subheader("Rate of each latent dimension")
         last = {name: lines[-1]["held_out"]["rates"] for name, lines in records.items()}
         st.echarts_chart(
-            figures.rate_bars(last),
+            figures.rate_bars(last, by["runs_shown"]),
             key="rates",
             height=340,
             alt="Rate of each latent dimension, in nats",
@@ -38,7 +40,7 @@ def of_vaes(records: histories.Records, by: dict[str, str]) -> None:
         )
 
 
-def of_codes(records: histories.Records, by: dict[str, str]) -> None:
+def of_codes(records: histories.Records, by: dict[str, Any]) -> None:
     """What is recorded of latents that are codes."""
     st.caption(
         "Of a VQ-VAE the rate is what it costs to name the codes of an image: the number of codes "
@@ -96,7 +98,7 @@ def of_codes(records: histories.Records, by: dict[str, str]) -> None:
         )
 
 
-def schedule(records: histories.Records, by: dict[str, str]) -> None:
+def schedule(records: histories.Records, by: dict[str, Any]) -> None:
     """What moves by plan."""
     left, _ = st.columns(2)
     with left:

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.opening import PAGES, open_page, plane_data, texts
-from ui import code_samples, codes
+from ui import code_samples, codes, widgets
 from ui.codebook import levels
 from vae import runs
 from vae.config import RunConfig
@@ -54,7 +54,9 @@ def test_codes_of_more_dimensions_have_no_cells(coded: dict[int, str]) -> None:
 
 
 def test_the_training_is_replayed(coded: dict[int, str]) -> None:
-    frames = plane_data(open_section(coded[1], replay="true"))["replay"]["frames"]
+    data = plane_data(open_section(coded[1], replay="true"))
+    assert data["backdrop"] is None and data["decode"] is None  # no weights of past epochs
+    frames = data["replay"]["frames"]
     assert [frame["label"] for frame in frames] == [f"epoch {n}" for n in range(4)]
     assert all(np.shape(frame["codes"]["places"]) == (16, 2) for frame in frames)
 
@@ -70,7 +72,7 @@ def test_the_code_map_is_that_of_the_image_asked_for(coded: dict[int, str]) -> N
     protos = [json.loads(e.proto.json or "{}") for e in app.get("bidi_component")]
     (sent,) = [data for data in protos if "palettes" in data]
     assert sent["codes"] == codes.mapped(coded[1], "held_out", 7).codes.tolist()
-    assert "image, any other map" not in texts(app) and "Hover a cell" in texts(app)
+    assert "Hover a cell" in texts(app)
 
 
 def test_an_image_that_is_not_there_is_said(coded: dict[int, str]) -> None:
@@ -169,6 +171,11 @@ def test_the_training_page_draws_both_kinds(coded: dict[int, str], trained: dict
     app = open_page("training", runs=f"{coded[1]},{trained[2]}")
     titles = [s.value for s in app.subheader]
     assert {"IWAE-64", "Perplexity of the codebook", "Codes nobody uses"} <= set(titles)
+    name = widgets.title(trained[2])
+    options = [json.loads(chart.proto.spec) for chart in app.get("echarts_chart")]
+    series = [line for option in options for line in option["series"]]
+    colours = [s["itemStyle"]["color"] for s in series if s["name"] in (f"{name}, held-out", name)]
+    assert len(colours) >= 5 and len(set(colours)) == 1  # one run, one colour, in every chart
     app = open_page("training", runs=coded[1])
     assert "IWAE-64" not in [s.value for s in app.subheader]
 
